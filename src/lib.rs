@@ -1,0 +1,3 @@
+//! hubbub.
+pub mod clock;
+pub mod random;

@@ -1,0 +1,2 @@
+//! hubbub.
+fn main() {}
