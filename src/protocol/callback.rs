@@ -1,0 +1,337 @@
+//! Where the updates of a subscription go: a capability, so it is used exactly as given and shown to nobody.
+//!
+//! Path and query reach the wire byte for byte (S25): a library that tidies dot segments, `+` or `%2F` calls another
+//! URL than the subscriber minted. Whoever knows a callback can stop or poison a subscription (X06, X12), so `Debug` and
+//! `Display` tell the host and nothing else.
+
+use std::{fmt, hash, sync::Arc};
+
+use http::{HeaderValue, Uri, uri};
+use serde::{Deserialize, Serialize, de::Error as _};
+
+use super::{
+    canonical::{Parts, Scheme},
+    fault::UrlFault,
+    host_key::HostKey,
+    ids::CallbackId,
+    percent,
+};
+
+/// An absolute http or https URL of at most 8 KiB, without fragment (S09); a user name and password may be in it (S38).
+///
+/// Equality is of the strings; two spellings of one callback are different values with the same [`id`](Self::id).
+/// Reading one back from the store checks it again, so the rules may be loosened but not tightened without a migration.
+#[derive(Clone)]
+pub struct CallbackUrl(Arc<Parsed>);
+
+/// Worked out once; a fan-out and its retries clone the handle.
+struct Parsed {
+    text: Box<str>,
+    uri: Uri,
+    id: CallbackId,
+    host_key: HostKey,
+    authorization: Option<HeaderValue>,
+}
+
+impl CallbackUrl {
+    pub fn parse(text: &str) -> Result<Self, UrlFault> {
+        let parts = Parts::parse(text)?;
+        let scheme = match parts.scheme {
+            Scheme::Http => uri::Scheme::HTTP,
+            Scheme::Https => uri::Scheme::HTTPS,
+        };
+        let slash = if parts.target.starts_with('/') { "" } else { "/" };
+        let target = format!("{slash}{}", as_request_target(parts.target));
+        // What a name service may hold and what the HTTP library lets through is not quite the same set.
+        let built = Uri::builder().scheme(scheme).authority(parts.authority()).path_and_query(target).build();
+        let Ok(uri) = built else {
+            return Err(UrlFault::Host);
+        };
+        Ok(Self(Arc::new(Parsed {
+            text: text.into(),
+            uri,
+            id: CallbackId::of_canonical(&parts.canonical()),
+            host_key: parts.host_key(),
+            authorization: parts.userinfo.filter(|userinfo| !userinfo.is_empty()).and_then(basic),
+        })))
+    }
+
+    /// The string as received: for the store and for comparing, never for a log.
+    pub fn as_str(&self) -> &str {
+        &self.0.text
+    }
+
+    /// What to request: the original path and query, the host as a name service knows it, no user name (S25, D01).
+    pub fn uri(&self) -> Uri {
+        self.0.uri.clone()
+    }
+
+    /// The same with `appended` behind an existing query, which stays first and untouched (S24, V01).
+    ///
+    /// A request target ends at 64 KiB. What this room appends to a URL this room took always fits; anything
+    /// longer is left off, and a verification without its question is answered by nobody.
+    pub fn uri_with_query(&self, appended: &str) -> Uri {
+        let target = self.0.uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
+        let joint = if target.contains('?') { '&' } else { '?' };
+        let target = format!("{target}{joint}{}", as_request_target(appended));
+        let mut parts = self.0.uri.clone().into_parts();
+        parts.path_and_query = uri::PathAndQuery::try_from(target).ok();
+        Uri::from_parts(parts).unwrap_or_else(|_| self.uri())
+    }
+
+    /// The Basic credentials in the URL, marked sensitive; sent with every verification and delivery (S38).
+    pub fn authorization(&self) -> Option<HeaderValue> {
+        self.0.authorization.clone()
+    }
+
+    /// The same for every spelling of this URL.
+    pub fn id(&self) -> CallbackId {
+        self.0.id
+    }
+
+    /// The server it is on.
+    pub fn host_key(&self) -> HostKey {
+        self.0.host_key.clone()
+    }
+}
+
+/// Encodes only what no request line may hold: letters beyond ASCII, and the few characters the HTTP library
+/// refuses. A URL that holds one of them raw was no URL to begin with.
+fn as_request_target(text: &str) -> String {
+    percent::encode(text.as_bytes(), |byte| {
+        byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'`' | b'#')
+    })
+}
+
+fn basic(userinfo: &str) -> Option<HeaderValue> {
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    let mut pair = percent::decode(user.as_bytes());
+    pair.push(b':');
+    pair.extend(percent::decode(password.as_bytes()));
+    let mut value = HeaderValue::try_from(format!("Basic {}", base64(&pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// RFC 4648 §4, written out because nothing else here needs it.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().saturating_mul(2));
+    for chunk in bytes.chunks(3) {
+        let [a, b, c] = [0, 1, 2].map(|at| chunk.get(at).copied());
+        let (first, second, third) = (a.unwrap_or(0), b.unwrap_or(0), c.unwrap_or(0));
+        let sextets = [
+            Some(first >> 2),
+            Some((first & 0x03) << 4 | second >> 4),
+            b.map(|_| (second & 0x0F) << 2 | third >> 6),
+            c.map(|_| third & 0x3F),
+        ];
+        out.extend(sextets.map(|sextet| {
+            sextet
+                .and_then(|sextet| ALPHABET.get(usize::from(sextet)))
+                .map_or('=', |letter| char::from(*letter))
+        }));
+    }
+    out
+}
+
+/// Scheme and host, and nothing that could be used (X06).
+impl fmt::Display for CallbackUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.0.uri.scheme_str().unwrap_or_default();
+        let authority = self.0.uri.authority().map_or("", uri::Authority::as_str);
+        write!(f, "{scheme}://{authority}/…")
+    }
+}
+
+impl fmt::Debug for CallbackUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CallbackUrl({self})")
+    }
+}
+
+impl PartialEq for CallbackUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.text == other.0.text
+    }
+}
+
+impl Eq for CallbackUrl {}
+
+impl hash::Hash for CallbackUrl {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.0.text.hash(state);
+    }
+}
+
+impl std::str::FromStr for CallbackUrl {
+    type Err = UrlFault;
+
+    fn from_str(text: &str) -> Result<Self, UrlFault> {
+        Self::parse(text)
+    }
+}
+
+/// The whole string: what is stored must be callable.
+impl Serialize for CallbackUrl {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for CallbackUrl {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn callback(text: &str) -> CallbackUrl {
+        CallbackUrl::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"))
+    }
+
+    #[test]
+    fn s25_path_and_query_reach_the_wire_untouched() {
+        for target in [
+            "/a/../b/./c//d",
+            "/%2F%2f%7e/+?a+b=%20&c",
+            "/cb?x=http://y/?z&z=[1]",
+            "/?",
+            "/a;b=c/%zz%",
+            "/{x}|^\\?",
+        ] {
+            let uri = callback(&format!("https://example.com{target}")).uri();
+            assert_eq!(uri.to_string(), format!("https://example.com{target}"));
+        }
+    }
+
+    #[test]
+    fn s25_only_what_no_request_line_may_hold_is_encoded() {
+        let uri = callback("http://BÜCHER.example:80/ü?ö<`\">").uri();
+        assert_eq!(uri.to_string(), "http://xn--bcher-kva.example/%C3%BC?%C3%B6%3C%60%22%3E");
+        assert_eq!(callback("http://example.com").uri().to_string(), "http://example.com/");
+        assert_eq!(callback("http://example.com?a").uri().to_string(), "http://example.com/?a");
+        assert_eq!(callback("http://example.com:8080/a").uri().to_string(), "http://example.com:8080/a");
+    }
+
+    #[test]
+    fn v01_the_question_comes_after_an_existing_query() {
+        let table = [
+            ("http://h/cb", "http://h/cb?hub.mode=x"),
+            ("http://h", "http://h/?hub.mode=x"),
+            ("http://h/cb?a=1", "http://h/cb?a=1&hub.mode=x"),
+            ("http://h/cb?hub.mode=fake", "http://h/cb?hub.mode=fake&hub.mode=x"),
+            ("http://h/cb?", "http://h/cb?&hub.mode=x"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(callback(text).uri_with_query("hub.mode=x").to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_appended_is_left_off() {
+        let callback = callback("http://h/cb");
+        assert_eq!(callback.uri_with_query(&"a".repeat(70_000)), callback.uri());
+    }
+
+    #[test]
+    fn s38_user_name_and_password_become_basic_credentials() {
+        let table = [
+            // RFC 7617 §2.
+            ("http://Aladdin:open%20sesame@h/", Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")),
+            ("http://user@h/", Some("Basic dXNlcjo=")),
+            ("http://a:b:c@h/", Some("Basic YTpiOmM=")),
+            ("http://test:123£@h/", Some("Basic dGVzdDoxMjPCow==")),
+            ("http://@h/", None),
+            ("http://h/", None),
+        ];
+        for (text, expected) in table {
+            let callback = callback(text);
+            let header = callback.authorization();
+            assert_eq!(header.as_ref().map(|value| value.to_str().unwrap()), expected, "{text}");
+            assert!(header.is_none_or(|value| value.is_sensitive()));
+            assert_eq!(callback.uri().to_string(), "http://h/");
+        }
+    }
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        // RFC 4648 §10.
+        let table = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
+        for (length, expected) in table.iter().enumerate() {
+            assert_eq!(base64(&b"foobar"[..length]), *expected);
+        }
+        assert_eq!(base64(&[0xFB, 0xFF, 0xBF]), "+/+/");
+    }
+
+    #[test]
+    fn x06_a_callback_shows_only_its_host() {
+        let callback = callback("https://user:pw@Example.com:8443/secret?token=abc");
+        assert_eq!(callback.to_string(), "https://example.com:8443/…");
+        assert_eq!(format!("{callback:?}"), "CallbackUrl(https://example.com:8443/…)");
+    }
+
+    #[test]
+    fn s22_spellings_share_an_id_and_a_host() {
+        let one = callback("HTTPS://Example.com:443/%7Ecb?x=%2f");
+        let other = callback("https://example.com/~cb?x=%2F");
+        assert_eq!(one.id(), other.id());
+        assert_eq!(one.host_key(), other.host_key());
+        assert_eq!(one.host_key().to_string(), "https://example.com:443");
+        assert_ne!(one.id(), callback("https://u@example.com/~cb?x=%2F").id());
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_callback_is_stored_whole() {
+        let text = "https://user:pw@example.com/cb?x=%2f";
+        let bytes = postcard::to_stdvec(&callback(text)).unwrap();
+        let back: CallbackUrl = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(back.as_str(), text);
+        assert!(postcard::from_bytes::<CallbackUrl>(&postcard::to_stdvec("mailto:x").unwrap()).is_err());
+    }
+
+    #[test]
+    fn the_longest_callback_and_the_longest_question_fit_one_request() {
+        let limit = super::super::canonical::MAX_URL_BYTES;
+        let widest = |prefix: &str| {
+            let letters = (limit - prefix.len()) / 'ü'.len_utf8();
+            format!("{prefix}{}", "ü".repeat(letters))
+        };
+        let callback = callback(&widest("http://h/?"));
+        let topic = super::super::TopicUrl::parse(&widest("http://t/?")).unwrap();
+        let token = super::super::VerifyToken::new(vec![0xFF; 2048]).unwrap();
+        let question = super::super::verification::query(
+            super::super::Mode::Subscribe,
+            &topic,
+            &"c".repeat(128),
+            Some(std::time::Duration::MAX),
+            Some(&token),
+        );
+        let asked = callback.uri_with_query(&question);
+        assert!(asked.query().unwrap().ends_with(&question));
+    }
+
+    proptest! {
+        #[test]
+        fn an_ascii_target_is_never_changed(target in "[/?][!-~&&[^\"#<>`]]{0,40}") {
+            let uri = callback(&format!("http://h/x{target}")).uri();
+            let sent = uri.path_and_query().unwrap().as_str();
+            prop_assert_eq!(sent, format!("/x{target}"));
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(text in "http://\\PC{0,60}", appended in "\\PC{0,30}") {
+            if let Ok(callback) = CallbackUrl::parse(&text) {
+                let asked = callback.uri_with_query(&appended);
+                let plain = callback.uri();
+                prop_assert_eq!(asked.authority(), plain.authority());
+            }
+        }
+    }
+}

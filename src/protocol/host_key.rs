@@ -1,0 +1,51 @@
+//! Which server a URL speaks to: the key of everything counted per host.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// `scheme://host:port` in lower case, the port always named. No path, no user name, so it may be logged (X06).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostKey(Arc<str>);
+
+impl HostKey {
+    /// `host` must be ASCII in lower case, as `canonical` makes it.
+    pub(super) fn new(scheme: &str, host: &str, port: u16) -> Self {
+        Self(format!("{scheme}://{host}:{port}").into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for HostKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for HostKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_survives_the_store() {
+        let key = HostKey::new("https", "example.com", 443);
+        assert_eq!(key.to_string(), "https://example.com:443");
+        let bytes = postcard::to_stdvec(&key).unwrap();
+        assert_eq!(postcard::from_bytes::<HostKey>(&bytes).unwrap(), key);
+    }
+}

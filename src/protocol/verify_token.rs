@@ -1,0 +1,67 @@
+//! What a 0.3 subscriber sends along to recognise its own request by (S14).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Twice what any known subscriber sends; a token travels in a query string on each attempt.
+const MAX_TOKEN_BYTES: usize = 2 * 1024;
+
+/// Opaque, echoed byte for byte, possibly empty: empty is not the same as absent (S14, V07).
+///
+/// Not shown: it is all that keeps a stranger from confirming in the name of a `StatusNet` site (X12).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u8>")]
+pub struct VerifyToken(Box<[u8]>);
+
+/// Why bytes are no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum VerifyTokenFault {
+    #[error("the token is longer than 2048 bytes")]
+    TooLong,
+}
+
+impl VerifyToken {
+    pub fn new(bytes: Vec<u8>) -> Result<Self, VerifyTokenFault> {
+        if bytes.len() > MAX_TOKEN_BYTES {
+            return Err(VerifyTokenFault::TooLong);
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<u8>> for VerifyToken {
+    type Error = VerifyTokenFault;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, VerifyTokenFault> {
+        Self::new(bytes)
+    }
+}
+
+impl fmt::Debug for VerifyToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VerifyToken(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s14_a_token_may_be_empty_and_is_bounded() {
+        assert_eq!(VerifyToken::new(Vec::new()).unwrap().as_bytes(), b"");
+        assert!(VerifyToken::new(vec![0; 2048]).is_ok());
+        assert_eq!(VerifyToken::new(vec![0; 2049]), Err(VerifyTokenFault::TooLong));
+    }
+
+    #[test]
+    fn x12_a_token_is_not_shown() {
+        assert_eq!(format!("{:?}", VerifyToken::new(b"abc".to_vec()).unwrap()), "VerifyToken(…)");
+    }
+}
