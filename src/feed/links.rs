@@ -1,0 +1,82 @@
+//! Where a feed says its hubs and itself are to be found: the links at feed level (L01, L04).
+
+use super::tag::{self, Attribute};
+use super::text;
+
+/// A publisher may name several hubs; nobody needs more than this.
+const MOST_HUBS: usize = 16;
+/// Longer than any URL a server takes.
+const LONGEST_LINK: usize = 8 * 1024;
+
+/// What was found, in document order, as it means; relative ones are not resolved here.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    pub(super) own: Option<String>,
+    pub(super) hubs: Vec<String>,
+}
+
+impl Links {
+    /// Looks at the attributes of one link. RSS's `<link>` of the site has none and says nothing here.
+    pub(super) fn look_at(&mut self, attributes: &[Attribute<'_>]) {
+        let (Some(rel), Some(href)) = (tag::find(attributes, b"rel"), tag::find(attributes, b"href")) else {
+            return;
+        };
+        if rel.len() > LONGEST_LINK || href.len() > LONGEST_LINK {
+            return;
+        }
+        // A URL is ASCII; in an encoding that is not UTF-8 we could not say what else it is.
+        let Ok(href) = String::from_utf8(text::decoded(href).trim_ascii().to_vec()) else { return };
+        if href.is_empty() {
+            return;
+        }
+        let rel = text::decoded(rel);
+        let has = |wanted: &[u8]| rel.split(|&b| tag::is_space(b)).any(|token| is_relation(token, wanted));
+        if has(b"hub") && self.hubs.len() < MOST_HUBS && !self.hubs.contains(&href) {
+            self.hubs.push(href.clone());
+        }
+        if has(b"self") && self.own.is_none() {
+            self.own = Some(href);
+        }
+    }
+}
+
+/// RFC 4287 lets a registered relation be written as the URL of the registry too.
+fn is_relation(token: &[u8], wanted: &[u8]) -> bool {
+    let registry = b"http://www.iana.org/assignments/relation/";
+    token.strip_prefix(registry).unwrap_or(token).eq_ignore_ascii_case(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look_at(links: &mut Links, rel: &str, href: &str) {
+        let attribute = |name, value| Attribute { name, value };
+        links.look_at(&[attribute(b"href", href.as_bytes()), attribute(b"rel", rel.as_bytes())]);
+    }
+
+    /// L07
+    #[test]
+    fn the_first_self_and_every_hub_are_kept_as_they_mean() {
+        let mut links = Links::default();
+        look_at(&mut links, "alternate", "http://a/");
+        look_at(&mut links, "hub", " ");
+        look_at(&mut links, "HUB  self", " http://a/?b&amp;c ");
+        look_at(&mut links, "http://www.iana.org/assignments/relation/self", "http://second/");
+        look_at(&mut links, "hub", "http://b/");
+        look_at(&mut links, "hub", "http://b/");
+        links.look_at(&[Attribute { name: b"href", value: b"http://c/" }]);
+        assert_eq!(links.own.as_deref(), Some("http://a/?b&c"));
+        assert_eq!(links.hubs, ["http://a/?b&c", "http://b/"]);
+    }
+
+    /// X08
+    #[test]
+    fn links_are_bounded_in_number_and_length() {
+        let mut links = Links::default();
+        look_at(&mut links, "hub", &format!("http://{}/", "a".repeat(LONGEST_LINK)));
+        assert!(links.hubs.is_empty());
+        (0..100).for_each(|n| look_at(&mut links, "hub", &format!("http://{n}/")));
+        assert_eq!(links.hubs.len(), MOST_HUBS);
+    }
+}

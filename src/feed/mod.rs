@@ -1,0 +1,53 @@
+//! What a topic's body says, and how it is cut down to what is new. Pure: no I/O, no clock, no dice.
+//!
+//! Implements conformance F12-F25, the element half of L01 and L04, and X08 for feeds. [`read`] decides by the root
+//! element what a body is and finds its entries as byte ranges; [`news`] says which of them were not seen before;
+//! [`render`] cuts the others out; [`merge`] appends entries that a subscriber missed (D20).
+//!
+//! # Promises
+//!
+//! - **Bytes in are bytes out.** Nothing is ever re-serialised: every byte that leaves was a byte of the publisher's,
+//!   in the publisher's order (F21, F24). Rendering all entries gives the input back.
+//! - **Whole or not at all.** A body that is not well-formed to its end, or not understood, is [`Format::Opaque`] and
+//!   goes out whole (F19, F23).
+//! - **What is rendered reads back** as a feed with exactly the entries kept, the same envelope and the same context.
+//! - **Nothing a publisher sends** makes this panic, recurse, or take more than linear time and memory.
+//!
+//! # Decisions
+//!
+//! - *The XML parser sees positions only.* Names, attributes and text are read from the original bytes, so that the
+//!   same code serves every ASCII-compatible encoding without a converter.
+//! - *Strict about structure, lenient about entities.* A named entity nobody declared (`&nbsp;` in an RSS description)
+//!   changes no structure, so it does not cost a feed its splitting.
+//! - *Comments beside the feed's own elements are noise.* Page caches stamp the time of rendering in them.
+//! - *The table of contents of RSS 1.0 is volatile.* It repeats the entries, so that it changes with each of them.
+
+mod atom;
+#[cfg(test)]
+mod conformance;
+mod dialect;
+mod diff;
+mod document;
+mod encoding;
+mod entry;
+#[cfg(test)]
+mod generated;
+mod identity;
+mod links;
+mod merge;
+mod namespaces;
+mod remainder;
+mod render;
+mod rss;
+mod tag;
+mod text;
+mod volatile;
+mod walk;
+mod xml;
+
+pub use diff::news;
+pub use document::{Document, Format, read};
+pub use entry::{BodyDigest, Entry, EntryDigest, EntryId};
+pub use merge::{Merged, merge};
+pub use render::{Rendered, render};
+pub use volatile::{ElementName, UnknownElement, Volatile};

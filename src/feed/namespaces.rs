@@ -1,0 +1,144 @@
+//! Which namespace a prefix stands for, here. Prefixes are the publisher's choice and may change within an entry (L04).
+
+use std::borrow::Cow;
+
+use super::{
+    tag::{Attribute, Unreadable},
+    text::decoded,
+};
+
+/// A feed in the wild declares a dozen or two. The bound keeps looking one up cheap whatever a publisher declares.
+const MOST_BINDINGS: usize = 64;
+
+/// An element's or attribute's name with its prefix resolved; no namespace is the empty one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Name<'a> {
+    pub(super) namespace: &'a [u8],
+    pub(super) local: &'a [u8],
+}
+
+impl Name<'_> {
+    pub(super) fn is(&self, namespace: &[u8], local: &[u8]) -> bool {
+        self.local == local && self.namespace == namespace
+    }
+}
+
+#[derive(Debug)]
+struct Binding<'b> {
+    depth: usize,
+    /// Empty for the default namespace.
+    prefix: &'b [u8],
+    namespace: Cow<'b, [u8]>,
+}
+
+/// The declarations in force, innermost last.
+#[derive(Debug, Default)]
+pub(super) struct Scope<'b> {
+    bindings: Vec<Binding<'b>>,
+}
+
+impl<'b> Scope<'b> {
+    /// An element begins: its declarations come into force, for its own name too.
+    pub(super) fn enter(&mut self, depth: usize, attributes: &[Attribute<'b>]) -> Result<(), Unreadable> {
+        for attribute in attributes {
+            let prefix = match attribute.name {
+                b"xmlns" => &b""[..],
+                [b'x', b'm', b'l', b'n', b's', b':', prefix @ ..] => prefix,
+                _ => continue,
+            };
+            if self.bindings.len() >= MOST_BINDINGS {
+                return Err(Unreadable);
+            }
+            let namespace = if attribute.value.contains(&b'&') {
+                Cow::Owned(decoded(attribute.value))
+            } else {
+                Cow::Borrowed(attribute.value)
+            };
+            self.bindings.push(Binding { depth, prefix, namespace });
+        }
+        Ok(())
+    }
+
+    /// The element at that depth ends, and its declarations with it.
+    pub(super) fn leave(&mut self, depth: usize) {
+        while self.bindings.pop_if(|binding| binding.depth >= depth).is_some() {}
+    }
+
+    /// The name of an element. A prefix nobody declared stands for no namespace, which no feed element has.
+    pub(super) fn element<'a>(&'a self, qualified: &'a [u8]) -> Name<'a> {
+        match split(qualified) {
+            (Some(prefix), local) => Name { namespace: self.lookup(prefix).unwrap_or(UNDECLARED), local },
+            (None, local) => Name { namespace: self.lookup(b"").unwrap_or_default(), local },
+        }
+    }
+
+    /// The value of the attribute of that name, whatever its prefix.
+    pub(super) fn attribute(
+        &self,
+        attributes: &[Attribute<'b>],
+        namespace: &[u8],
+        local: &[u8],
+    ) -> Option<&'b [u8]> {
+        let found = attributes.iter().find(|attribute| match split(attribute.name) {
+            (Some(prefix), name) => name == local && self.lookup(prefix) == Some(namespace),
+            (None, _) => false,
+        });
+        found.map(|attribute| attribute.value)
+    }
+
+    fn lookup(&self, prefix: &[u8]) -> Option<&[u8]> {
+        self.bindings.iter().rev().find(|b| b.prefix == prefix).map(|b| b.namespace.as_ref())
+    }
+}
+
+/// Not a name of a namespace, so it equals none.
+const UNDECLARED: &[u8] = b"\0";
+
+fn split(qualified: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    let mut parts = qualified.splitn(2, |&b| b == b':');
+    match (parts.next(), parts.next()) {
+        (Some(prefix), Some(local)) => (Some(prefix), local),
+        _ => (None, qualified),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xmlns(name: &'static str, value: &'static str) -> Attribute<'static> {
+        Attribute { name: name.as_bytes(), value: value.as_bytes() }
+    }
+
+    #[test]
+    fn the_innermost_declaration_of_a_prefix_counts_until_its_element_ends() {
+        let mut scope = Scope::default();
+        scope.enter(1, &[xmlns("xmlns", "outer"), xmlns("xmlns:a", "first"), xmlns("id", "x")]).unwrap();
+        scope.enter(2, &[xmlns("xmlns:a", "second"), xmlns("xmlns", "")]).unwrap();
+        assert!(scope.element(b"a:b").is(b"second", b"b"));
+        assert!(scope.element(b"b").is(b"", b"b"));
+        scope.leave(2);
+        assert!(scope.element(b"a:b").is(b"first", b"b"));
+        assert!(scope.element(b"b").is(b"outer", b"b"));
+        scope.leave(1);
+        assert!(scope.element(b"b").is(b"", b"b"));
+        assert!(!scope.element(b"a:b").is(b"", b"b"), "an undeclared prefix is not the lack of one");
+    }
+
+    #[test]
+    fn a_namespace_may_be_written_with_references() {
+        let mut scope = Scope::default();
+        scope.enter(1, &[xmlns("xmlns:p", "a&amp;b")]).unwrap();
+        assert!(scope.element(b"p:x").is(b"a&b", b"x"));
+        assert_eq!(scope.attribute(&[xmlns("p:y", "1"), xmlns("y", "2")], b"a&b", b"y"), Some(&b"1"[..]));
+    }
+
+    #[test]
+    fn more_declarations_than_anyone_needs_are_refused() {
+        let mut scope = Scope::default();
+        for depth in 0..MOST_BINDINGS {
+            scope.enter(depth, &[xmlns("xmlns", "a")]).unwrap();
+        }
+        assert_eq!(scope.enter(MOST_BINDINGS, &[xmlns("xmlns", "a")]), Err(Unreadable));
+    }
+}

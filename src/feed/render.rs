@@ -1,0 +1,144 @@
+//! A feed cut down to some of its entries, from the original bytes (F21).
+
+use super::{Document, Entry};
+
+/// A body, and where its entries lie in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub body: Vec<u8>,
+    /// In document order, with ranges into this body.
+    pub entries: Vec<Entry>,
+    /// Where older entries are appended to this body.
+    pub insert_at: usize,
+}
+
+/// Cuts out every entry that `keep` refuses and leaves every other byte.
+///
+/// Keeping all gives the input back; so does an opaque document. Keeping none leaves a feed without entries: the
+/// envelope, for a change that concerns nothing else (F13). `keep` is asked about each entry once, in document order.
+pub fn render(body: &[u8], document: &Document, keep: &mut dyn FnMut(&Entry) -> bool) -> Rendered {
+    let mut out = Vec::with_capacity(body.len());
+    let mut entries = Vec::new();
+    let mut insert_at = None;
+    // Everything before this is copied or cut.
+    let mut done: usize = 0;
+    for entry in &document.entries {
+        out.extend_from_slice(body.get(done..entry.range.start).unwrap_or_default());
+        if keep(entry) {
+            let start = out.len();
+            out.extend_from_slice(body.get(entry.range.clone()).unwrap_or_default());
+            entries.push(Entry { range: start..out.len(), ..entry.clone() });
+            insert_at = Some(out.len());
+        }
+        done = entry.range.end;
+    }
+    // Where all are cut, the last one's place is as good as any, and the same as for a body that never had one.
+    let insert_at =
+        insert_at.unwrap_or_else(|| out.len().saturating_add(document.insert_at.saturating_sub(done)));
+    out.extend_from_slice(body.get(done..).unwrap_or_default());
+    out.shrink_to_fit();
+    Rendered { body: out, entries, insert_at }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::feed::{Format, Volatile, generated, read};
+
+    fn kept(document: &Document, mask: u32) -> Vec<Entry> {
+        let entries = document.entries.iter().enumerate();
+        entries.filter(|(at, _)| mask & (1 << at) != 0).map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// What every rendering promises, whatever the body is.
+    fn check_rendering(body: &[u8], mask: u32) {
+        let volatile = Volatile::default();
+        let document = read(body, None, &volatile);
+        assert_eq!(render(body, &document, &mut |_| true).body, body, "keeping all gives the input back");
+        let kept = kept(&document, mask);
+        let rendered = render(body, &document, &mut |entry| kept.contains(entry));
+        let again = read(&rendered.body, None, &volatile);
+        assert_eq!(again.format, document.format);
+        if document.format == Format::Opaque {
+            assert_eq!(rendered.body, body);
+            return;
+        }
+        assert_eq!(again.entries, rendered.entries, "it reads back with the entries it claims");
+        assert_eq!(again.envelope, document.envelope);
+        assert_eq!(again.context, document.context);
+        assert_eq!(again.hub_links, document.hub_links);
+        let bytes = |body: &[u8], entries: &[Entry]| -> Vec<Vec<u8>> {
+            entries.iter().map(|entry| body[entry.range.clone()].to_vec()).collect()
+        };
+        assert_eq!(
+            bytes(&rendered.body, &rendered.entries),
+            bytes(body, &kept),
+            "each byte for byte, in order"
+        );
+        let ids =
+            |entries: &[Entry]| -> Vec<_> { entries.iter().map(|entry| (entry.id, entry.digest)).collect() };
+        assert_eq!(ids(&again.entries), ids(&kept));
+        if !again.entries.is_empty() {
+            assert_eq!(again.insert_at, rendered.insert_at);
+        }
+    }
+
+    proptest! {
+        /// F21, F24
+        #[test]
+        fn what_is_rendered_reads_back_with_exactly_the_entries_kept(feed in generated::feed(), mask: u32) {
+            let body = feed.body();
+            let document = read(&body, None, &Volatile::default());
+            prop_assert_eq!(document.format, feed.format);
+            let found: Vec<_> = document.entries.iter().map(|e| &body[e.range.clone()]).collect();
+            let written: Vec<_> = feed.entries.iter().map(|(entry, _)| entry.as_bytes()).collect();
+            prop_assert_eq!(found, written);
+            check_rendering(&body, mask);
+        }
+
+        /// X08: the promises hold for whatever a mutilated feed is taken for.
+        #[test]
+        fn no_mutation_of_a_feed_breaks_a_promise(
+            feed in generated::feed(),
+            mutations in proptest::collection::vec((any::<prop::sample::Index>(), select_bytes(), any::<bool>()), 1..6),
+            mask: u32,
+        ) {
+            let mut body = feed.body();
+            for (at, bytes, insert) in mutations {
+                let at = at.index(body.len());
+                let until = if insert { at } else { body.len().min(at + bytes.len()) };
+                body.splice(at..until, bytes);
+            }
+            check_rendering(&body, mask);
+        }
+
+        /// X08
+        #[test]
+        fn no_bytes_break_a_promise(body: Vec<u8>, markup in "(<[a-z!?/\\[-]{0,3}|[a-z&;>'\"= -]|\\]\\]>|-->){0,40}") {
+            check_rendering(&body, 0);
+            check_rendering(markup.as_bytes(), 0);
+            check_rendering(format!("<rss><channel>{markup}</channel></rss>").as_bytes(), 1);
+        }
+    }
+
+    fn select_bytes() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = [
+            "<", ">", "&", "\"", "]", "]]>", "-->", "<!--", "/", "<entry>", "</entry>", "<item/>", "\0", "é",
+            ";",
+        ];
+        prop::sample::select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec())
+    }
+
+    /// F13: an envelope-only change sends the feed with zero entries.
+    #[test]
+    fn keeping_none_leaves_the_feed_around_the_entries() {
+        let body = b"<rss><channel><title>t</title>\n<item>1</item>\n<item>2</item>\n</channel></rss>";
+        let document = read(body, None, &Volatile::default());
+        let rendered = render(body, &document, &mut |_| false);
+        assert_eq!(rendered.body, b"<rss><channel><title>t</title>\n\n\n</channel></rss>");
+        assert_eq!(rendered.entries, []);
+        assert_eq!(rendered.insert_at, rendered.body.len() - "\n</channel></rss>".len());
+    }
+}
