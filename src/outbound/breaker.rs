@@ -1,0 +1,309 @@
+//! The breaker of one host: whether it is worth trying (design §6). Pure: no clock, no lock, no map.
+//!
+//! ```text
+//!            too many failures                    the pause is over, or a late success
+//!   closed ─────────────────────► open ─────────────────────────────────────► half-open
+//!     ▲                            ▲                                             │  │
+//!     │                            └──────── the probe failed: pause doubles ────┘  │
+//!     └────────────────────────────────────── the probe succeeded ─────────────────┘
+//! ```
+//!
+//! While open nothing is sent. Half-open lets one probe through at a time; a probe whose outcome is never reported
+//! (its task was dropped) is replaced after one pause.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// The window's granularity: old outcomes leave it a tenth at a time.
+const BUCKETS: usize = 10;
+const BUCKETS_U64: u64 = 10;
+
+/// The longest pause that failing probes can double up to.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+/// When a breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BreakerRules {
+    /// Opens above this share of failures. 1.0 or more never opens.
+    pub failures: f64,
+    /// Over this stretch of time.
+    pub window: Duration,
+    /// With at least this many outcomes in it.
+    pub min_tries: u32,
+    /// Between opening and the first probe; doubles with every failed probe, up to ten minutes.
+    pub pause: Duration,
+}
+
+impl Default for BreakerRules {
+    fn default() -> Self {
+        Self { failures: 0.8, window: Duration::from_mins(5), min_tries: 20, pause: Duration::from_secs(30) }
+    }
+}
+
+/// What a host may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Anything.
+    Go,
+    /// This one request, on whose outcome the host's fate depends: report it.
+    Probe,
+    /// Nothing before this moment; ask again then.
+    Wait(Timestamp),
+}
+
+/// What an outcome changed; worth one line in the log, where a failure is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Opened,
+    /// A request sent before the breaker opened succeeded after all: the next one may probe at once.
+    HalfOpened,
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    Open { until: Timestamp },
+    HalfOpen { probe_lost_at: Timestamp },
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Bucket {
+    /// Which stretch of time this is, counted from the epoch.
+    number: u64,
+    tries: u32,
+    failures: u32,
+}
+
+/// One host's record.
+#[derive(Debug, Clone)]
+pub(super) struct Breaker {
+    state: State,
+    pause: Duration,
+    buckets: [Bucket; BUCKETS],
+}
+
+impl Breaker {
+    pub(super) fn new(rules: &BreakerRules) -> Self {
+        Self { state: State::Closed, pause: rules.pause, buckets: [Bucket::default(); BUCKETS] }
+    }
+
+    pub(super) fn ask(&mut self, now: Timestamp) -> Gate {
+        match self.state {
+            State::Closed => Gate::Go,
+            State::Open { until } | State::HalfOpen { probe_lost_at: until } if now < until => {
+                Gate::Wait(until)
+            }
+            State::Open { .. } | State::HalfOpen { .. } => {
+                self.state = State::HalfOpen { probe_lost_at: now.after(self.pause) };
+                Gate::Probe
+            }
+        }
+    }
+
+    pub(super) fn report(&mut self, rules: &BreakerRules, now: Timestamp, ok: bool) -> Option<Change> {
+        match (self.state, ok) {
+            (State::Closed, _) => {
+                self.count(rules, now, ok);
+                self.is_over(rules, now).then(|| self.open(now))
+            }
+            (State::Open { .. }, true) => {
+                self.state = State::HalfOpen { probe_lost_at: now };
+                Some(Change::HalfOpened)
+            }
+            // Sent before the breaker opened; nothing new.
+            (State::Open { .. }, false) => None,
+            (State::HalfOpen { .. }, true) => {
+                *self = Self::new(rules);
+                Some(Change::Closed)
+            }
+            (State::HalfOpen { .. }, false) => {
+                self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE.max(rules.pause));
+                Some(self.open(now))
+            }
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Whether nothing is lost by forgetting this host: no failure in the window, or open so long ago that nobody
+    /// seems to want anything from it.
+    pub(super) fn is_forgettable(&self, rules: &BreakerRules, now: Timestamp) -> bool {
+        match self.state {
+            State::Closed => self.sums(rules, now).1 == 0,
+            State::Open { until } | State::HalfOpen { probe_lost_at: until } => {
+                until.after(rules.window.max(LONGEST_PAUSE)) < now
+            }
+        }
+    }
+
+    fn open(&mut self, now: Timestamp) -> Change {
+        self.state = State::Open { until: now.after(self.pause) };
+        Change::Opened
+    }
+
+    fn count(&mut self, rules: &BreakerRules, now: Timestamp, ok: bool) {
+        let number = bucket_number(rules, now);
+        let slot = usize::try_from(number % BUCKETS_U64).unwrap_or_default();
+        let Some(bucket) = self.buckets.get_mut(slot) else { return };
+        if bucket.number != number {
+            *bucket = Bucket { number, ..Bucket::default() };
+        }
+        bucket.tries = bucket.tries.saturating_add(1);
+        bucket.failures = bucket.failures.saturating_add(u32::from(!ok));
+    }
+
+    /// Tries and failures in the window.
+    fn sums(&self, rules: &BreakerRules, now: Timestamp) -> (u32, u32) {
+        let newest = bucket_number(rules, now);
+        let oldest = newest.saturating_sub(BUCKETS_U64 - 1);
+        self.buckets.iter().filter(|bucket| (oldest..=newest).contains(&bucket.number)).fold(
+            (0, 0),
+            |(tries, failures): (u32, u32), bucket| {
+                (tries.saturating_add(bucket.tries), failures.saturating_add(bucket.failures))
+            },
+        )
+    }
+
+    fn is_over(&self, rules: &BreakerRules, now: Timestamp) -> bool {
+        let (tries, failures) = self.sums(rules, now);
+        tries >= rules.min_tries.max(1) && f64::from(failures) > rules.failures * f64::from(tries)
+    }
+}
+
+fn bucket_number(rules: &BreakerRules, now: Timestamp) -> u64 {
+    let window = u64::try_from(rules.window.as_millis()).unwrap_or(u64::MAX);
+    now.as_millis() / (window / BUCKETS_U64).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn fail(breaker: &mut Breaker, times: u32, now: Timestamp) -> Option<Change> {
+        (0..times).filter_map(|_| breaker.report(&BreakerRules::default(), now, false)).last()
+    }
+
+    fn opened() -> Breaker {
+        let mut breaker = Breaker::new(&BreakerRules::default());
+        assert_eq!(fail(&mut breaker, 20, START), Some(Change::Opened));
+        breaker
+    }
+
+    #[test]
+    fn nineteen_failures_are_too_few_to_judge_and_the_twentieth_opens() {
+        let mut breaker = Breaker::new(&BreakerRules::default());
+        assert_eq!(fail(&mut breaker, 19, START), None);
+        assert_eq!(breaker.ask(START), Gate::Go);
+        assert_eq!(fail(&mut breaker, 1, START), Some(Change::Opened));
+        assert_eq!(breaker.ask(START), Gate::Wait(START.after(30 * SECOND)));
+    }
+
+    #[test]
+    fn exactly_the_share_is_not_above_it() {
+        let rules = BreakerRules::default();
+        let mut breaker = Breaker::new(&rules);
+        for _ in 0..4 {
+            assert_eq!(breaker.report(&rules, START, true), None);
+        }
+        assert_eq!(fail(&mut breaker, 16, START), None, "16 of 20 are 80 %");
+        assert_eq!(fail(&mut breaker, 1, START), Some(Change::Opened), "17 of 21 are above");
+    }
+
+    #[test]
+    fn failures_leave_with_the_window() {
+        let mut breaker = Breaker::new(&BreakerRules::default());
+        assert_eq!(fail(&mut breaker, 19, START), None);
+        let later = START.after(Duration::from_secs(301));
+        assert_eq!(fail(&mut breaker, 19, later), None);
+        assert!(!breaker.is_forgettable(&BreakerRules::default(), later));
+        assert!(breaker.is_forgettable(&BreakerRules::default(), later.after(Duration::from_secs(301))));
+    }
+
+    #[test]
+    fn one_probe_at_a_time_after_the_pause_and_its_success_closes() {
+        let rules = BreakerRules::default();
+        let mut breaker = opened();
+        let almost = START.after(Duration::from_millis(29_999));
+        assert_eq!(breaker.ask(almost), Gate::Wait(START.after(30 * SECOND)));
+        let due = START.after(30 * SECOND);
+        assert_eq!(breaker.ask(due), Gate::Probe);
+        assert_eq!(breaker.ask(due), Gate::Wait(due.after(30 * SECOND)));
+        assert_eq!(breaker.report(&rules, due, true), Some(Change::Closed));
+        assert_eq!(breaker.ask(due), Gate::Go);
+        assert_eq!(fail(&mut breaker, 19, due), None, "the past is forgiven");
+    }
+
+    #[test]
+    fn failed_probes_double_the_pause_up_to_ten_minutes() {
+        let rules = BreakerRules::default();
+        let mut breaker = opened();
+        let mut pauses = Vec::new();
+        let mut now = START;
+        for _ in 0..8 {
+            let Gate::Wait(until) = breaker.ask(now) else { panic!("open") };
+            pauses.push(until.since(now).as_secs());
+            now = until;
+            assert_eq!(breaker.ask(now), Gate::Probe);
+            assert_eq!(breaker.report(&rules, now, false), Some(Change::Opened));
+        }
+        assert_eq!(pauses, [30, 60, 120, 240, 480, 600, 600, 600]);
+    }
+
+    #[test]
+    fn a_probe_that_is_never_reported_is_replaced() {
+        let mut breaker = opened();
+        let due = START.after(30 * SECOND);
+        assert_eq!(breaker.ask(due), Gate::Probe);
+        assert_eq!(breaker.ask(due.after(30 * SECOND)), Gate::Probe);
+    }
+
+    #[test]
+    fn outcomes_of_requests_sent_before_it_opened_do_no_harm() {
+        let rules = BreakerRules::default();
+        let mut breaker = opened();
+        assert_eq!(breaker.report(&rules, START, false), None);
+        assert_eq!(breaker.ask(START), Gate::Wait(START.after(30 * SECOND)), "the pause did not grow");
+        assert_eq!(breaker.report(&rules, START, true), Some(Change::HalfOpened));
+        assert_eq!(breaker.ask(START), Gate::Probe, "a sign of life is followed up at once");
+    }
+
+    #[test]
+    fn odd_rules_and_times_do_not_panic() {
+        let rules =
+            BreakerRules { failures: f64::NAN, window: Duration::ZERO, min_tries: 0, pause: Duration::MAX };
+        let mut breaker = Breaker::new(&rules);
+        for now in [Timestamp::MAX, Timestamp::EPOCH, START] {
+            assert_eq!(breaker.report(&rules, now, false), None);
+            assert_eq!(breaker.ask(now), Gate::Go);
+        }
+        let never = BreakerRules { failures: 1.0, ..BreakerRules::default() };
+        let mut breaker = Breaker::new(&never);
+        assert!((0..100).all(|_| breaker.report(&never, START, false).is_none()));
+    }
+
+    proptest::proptest! {
+        /// Whatever happens, the wait is never longer than the longest pause.
+        #[test]
+        fn a_wait_is_bounded(steps in proptest::collection::vec((0_u64..400_000, 0_u8..3), 0..400)) {
+            let rules = BreakerRules { min_tries: 3, ..BreakerRules::default() };
+            let mut breaker = Breaker::new(&rules);
+            let mut now = START;
+            for (millis, step) in steps {
+                now = now.after(Duration::from_millis(millis));
+                if step < 2 {
+                    breaker.report(&rules, now, step == 0);
+                }
+                if let Gate::Wait(until) = breaker.ask(now) {
+                    proptest::prop_assert!(until > now && until.since(now) <= LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+}

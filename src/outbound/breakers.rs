@@ -1,0 +1,140 @@
+//! The breakers of all hosts that failed lately.
+//!
+//! A host gets a record with its first failure and loses it when its failures have left the window, so hosts that work
+//! cost nothing, and the tries counted are those since that first failure.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::breaker::{Breaker, BreakerRules, Change, Gate};
+use crate::clock::Timestamp;
+
+/// Hosts remembered at most. Beyond it new hosts go unwatched: their failures cost a try each and nothing else.
+const MOST_HOSTS: usize = 65_536;
+
+/// Below this many there is nothing worth sweeping.
+const FIRST_SWEEP: usize = 256;
+
+/// A breaker per host.
+#[derive(Debug)]
+pub struct Breakers {
+    rules: BreakerRules,
+    hosts: Mutex<Hosts>,
+}
+
+#[derive(Debug)]
+struct Hosts {
+    by_name: HashMap<Box<str>, Breaker>,
+    /// Sweep when there are as many. Twice what the last sweep left, so that sweeping costs each insertion a constant.
+    sweep_at: usize,
+    next_sweep: Timestamp,
+}
+
+impl Breakers {
+    pub fn new(rules: BreakerRules) -> Self {
+        Self {
+            rules,
+            hosts: Mutex::new(Hosts {
+                by_name: HashMap::new(),
+                sweep_at: FIRST_SWEEP,
+                next_sweep: Timestamp::EPOCH,
+            }),
+        }
+    }
+
+    /// Whether a request to `host` may start now. Who gets [`Gate::Probe`] must send and [`report`](Self::report).
+    ///
+    /// `host` should be in lower case: hosts are told apart byte by byte.
+    pub fn ask(&self, host: &str, now: Timestamp) -> Gate {
+        self.lock().by_name.get_mut(host).map_or(Gate::Go, |breaker| breaker.ask(now))
+    }
+
+    /// Records how a request to `host` ended, and says what that changed.
+    pub fn report(&self, host: &str, now: Timestamp, ok: bool) -> Option<Change> {
+        let mut hosts = self.lock();
+        if let Some(breaker) = hosts.by_name.get_mut(host) {
+            let change = breaker.report(&self.rules, now, ok);
+            if change == Some(Change::Closed) {
+                hosts.by_name.remove(host);
+            }
+            return change;
+        }
+        if ok {
+            return None;
+        }
+        if hosts.by_name.len() >= hosts.sweep_at && now >= hosts.next_sweep {
+            hosts.by_name.retain(|_, breaker| !breaker.is_forgettable(&self.rules, now));
+            hosts.sweep_at = hosts.by_name.len().saturating_mul(2).clamp(FIRST_SWEEP, MOST_HOSTS);
+            // A tenth of the window has to leave it before another look can find anything.
+            hosts.next_sweep = now.after(self.rules.window / 10);
+        }
+        if hosts.by_name.len() >= MOST_HOSTS {
+            return None;
+        }
+        let mut breaker = Breaker::new(&self.rules);
+        let change = breaker.report(&self.rules, now, ok);
+        hosts.by_name.insert(host.into(), breaker);
+        change
+    }
+
+    /// Hosts whose breaker is not closed. For metrics; it looks at every record.
+    pub fn open(&self) -> usize {
+        self.lock().by_name.values().filter(|breaker| !breaker.is_closed()).count()
+    }
+
+    /// Hosts with a record. For metrics.
+    pub fn watched(&self) -> usize {
+        self.lock().by_name.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Hosts> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    #[test]
+    fn one_host_open_leaves_the_others_alone() {
+        let breakers = Breakers::new(BreakerRules::default());
+        let changes: Vec<_> = (0..25).filter_map(|_| breakers.report("dead", START, false)).collect();
+        assert_eq!(changes, [Change::Opened]);
+        assert!(matches!(breakers.ask("dead", START), Gate::Wait(_)));
+        assert_eq!(breakers.ask("alive", START), Gate::Go);
+        assert_eq!(breakers.open(), 1);
+    }
+
+    #[test]
+    fn a_host_that_never_failed_or_recovered_is_not_remembered() {
+        let breakers = Breakers::new(BreakerRules::default());
+        assert_eq!(breakers.report("fine", START, true), None);
+        assert_eq!(breakers.watched(), 0);
+        for _ in 0..20 {
+            breakers.report("ill", START, false);
+        }
+        let due = START.after(Duration::from_secs(30));
+        assert_eq!(breakers.ask("ill", due), Gate::Probe);
+        assert_eq!(breakers.report("ill", due, true), Some(Change::Closed));
+        assert_eq!(breakers.watched(), 0);
+    }
+
+    #[test]
+    fn the_map_is_bounded_and_old_failures_make_room() {
+        let breakers = Breakers::new(BreakerRules::default());
+        for n in 0..MOST_HOSTS + 1000 {
+            breakers.report(&n.to_string(), START, false);
+        }
+        assert_eq!(breakers.watched(), MOST_HOSTS);
+        assert_eq!(breakers.ask("unwatched", START), Gate::Go);
+        breakers.report("later", START.after(Duration::from_secs(301)), false);
+        assert_eq!(breakers.watched(), 1);
+    }
+}

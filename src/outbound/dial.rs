@@ -1,0 +1,137 @@
+//! Opening a connection for the callback client: judge, resolve, judge, connect, then TLS.
+//!
+//! hyper asks this for every new connection, with the scheme and authority of the URI and nothing else. It is where
+//! promise 5 is kept: the address that was judged is the address that is connected to.
+
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::Uri;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use rustls::ClientConfig;
+use tokio::{
+    net::TcpStream,
+    sync::Semaphore,
+    time::{Instant, timeout, timeout_at},
+};
+use tower_service::Service;
+
+use super::{
+    guard::{Guard, target},
+    host::Host,
+    line::Line,
+    resolver::{JudgedResolver, Resolve},
+    transport::{Purpose, SendError},
+};
+
+type Dialing<T> = Pin<Box<dyn Future<Output = Result<T, SendError>> + Send>>;
+
+/// Opens plain and TLS connections within one time limit.
+#[derive(Debug, Clone)]
+pub(super) struct Dialer {
+    tls: HttpsConnector<TcpDialer>,
+    within: Duration,
+}
+
+impl Dialer {
+    pub(super) fn new(
+        purpose: Purpose,
+        guard: Arc<Guard>,
+        resolve: Arc<dyn Resolve>,
+        tls: Arc<ClientConfig>,
+        within: Duration,
+        places: Arc<Semaphore>,
+    ) -> Self {
+        let resolver = JudgedResolver::new(resolve, Arc::clone(&guard), purpose);
+        Self {
+            tls: HttpsConnector::from((TcpDialer { purpose, guard, resolver, within, places }, tls)),
+            within,
+        }
+    }
+}
+
+impl Service<Uri> for Dialer {
+    type Response = MaybeHttpsStream<Line>;
+    type Error = SendError;
+    type Future = Dialing<Self::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = timeout(self.within, self.tls.call(uri));
+        Box::pin(async move {
+            match connecting.await {
+                Ok(Ok(stream)) => Ok(stream),
+                // Ours comes back as it went in; whatever else went wrong, went wrong in the handshake.
+                Ok(Err(error)) => Err(error.downcast_ref::<SendError>().copied().unwrap_or(SendError::Tls)),
+                Err(_elapsed) => Err(SendError::Connect),
+            }
+        })
+    }
+}
+
+/// The part below TLS.
+#[derive(Debug, Clone)]
+struct TcpDialer {
+    purpose: Purpose,
+    guard: Arc<Guard>,
+    resolver: JudgedResolver,
+    within: Duration,
+    /// Among the connections that may be kept.
+    places: Arc<Semaphore>,
+}
+
+impl TcpDialer {
+    async fn dial(self, uri: Uri) -> Result<Line, SendError> {
+        let deadline = Instant::now() + self.within;
+        self.guard.judge_uri(&uri, self.purpose)?;
+        let (host, port) = target(&uri)?;
+        let addresses = match host {
+            Host::Address(ip) => vec![ip],
+            Host::Name(name) => self.resolver.addresses(name).await?,
+        };
+        let stream = connect(&addresses, port, deadline).await?;
+        Ok(Line::new(stream, &self.places))
+    }
+}
+
+impl Service<Uri> for TcpDialer {
+    type Response = Line;
+    type Error = SendError;
+    type Future = Dialing<Self::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().dial(uri))
+    }
+}
+
+/// Tries the addresses in turn; each may use an equal part of what time is left, so one that swallows packets leaves
+/// room for the next.
+async fn connect(addresses: &[IpAddr], port: u16, deadline: Instant) -> Result<TcpStream, SendError> {
+    let left = (1..=u32::try_from(addresses.len()).unwrap_or(u32::MAX)).rev();
+    for (ip, left) in addresses.iter().zip(left) {
+        let now = Instant::now();
+        let share = deadline.saturating_duration_since(now) / left;
+        if let Ok(Ok(stream)) = timeout_at(now + share, TcpStream::connect(SocketAddr::new(*ip, port))).await
+        {
+            // A delivery is written in one go; waiting for more would only add a delay.
+            return match stream.set_nodelay(true) {
+                Ok(()) => Ok(stream),
+                Err(_) => Err(SendError::Connect),
+            };
+        }
+    }
+    Err(SendError::Connect)
+}
