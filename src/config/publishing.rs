@@ -1,0 +1,87 @@
+//! Topics: how they are fetched after a ping, what counts as news, and how long news are kept.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::units;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// `[fetch]`: the GET of a topic.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section with keys")]
+pub struct FetchConfig {
+    /// For a whole fetch, redirects included (F11).
+    #[serde(deserialize_with = "units::span")]
+    pub timeout: Duration,
+    /// The largest body, in bytes after decompression (F11).
+    #[serde(deserialize_with = "units::memory")]
+    pub max_bytes: usize,
+    /// Redirects followed; 0 follows none.
+    pub redirects: usize,
+    /// When a fetch that found nothing new is repeated.
+    #[serde(deserialize_with = "units::schedule")]
+    pub look_again: Vec<Duration>,
+    /// Waits before the second and later tries of a fetch that failed (F10).
+    #[serde(deserialize_with = "units::schedule")]
+    pub retry: Vec<Duration>,
+    /// How long a ping waits for others of the same topic (P05).
+    #[serde(deserialize_with = "units::span")]
+    pub coalesce: Duration,
+    /// Fetches under way at once.
+    pub concurrency: usize,
+}
+
+impl Default for FetchConfig {
+    fn default() -> Self {
+        Self {
+            timeout: 30 * SECOND,
+            max_bytes: 10 << 20,
+            redirects: 5,
+            look_again: vec![5 * SECOND, 30 * SECOND, 2 * MINUTE],
+            retry: vec![30 * SECOND, MINUTE, 2 * MINUTE, 4 * MINUTE],
+            coalesce: Duration::from_millis(500),
+            concurrency: 64,
+        }
+    }
+}
+
+/// `[publications]`: how long what was published is kept for subscribers that were down.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section with keys")]
+pub struct PublicationsConfig {
+    /// The greatest age.
+    #[serde(deserialize_with = "units::span")]
+    pub keep_for: Duration,
+    /// The bytes of all of them together.
+    #[serde(deserialize_with = "units::bytes")]
+    pub keep_bytes: u64,
+}
+
+impl Default for PublicationsConfig {
+    fn default() -> Self {
+        Self { keep_for: 7 * DAY, keep_bytes: 1 << 30 }
+    }
+}
+
+/// `[feed]`: what is news in a feed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section with keys")]
+pub struct FeedConfig {
+    /// How long an entry is known after it was last seen (F18).
+    #[serde(deserialize_with = "units::span")]
+    pub remember_for: Duration,
+    /// Further elements whose change at feed level is no news (F13): `prefix:name`, a bare name or `{namespace}name`.
+    pub volatile_feed: Vec<String>,
+    /// Further elements whose change makes no new version of an entry (F16), written likewise.
+    pub volatile_entry: Vec<String>,
+}
+
+impl Default for FeedConfig {
+    fn default() -> Self {
+        Self { remember_for: 30 * DAY, volatile_feed: Vec::new(), volatile_entry: Vec::new() }
+    }
+}

@@ -1,0 +1,115 @@
+//! Log lines: for people on a terminal, JSON for machines.
+
+use std::io::{self, IsTerminal};
+
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::ParseError, fmt, fmt::MakeWriter, layer::SubscriberExt,
+    util::SubscriberInitExt, util::TryInitError,
+};
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `log.filter` is no filter; a checked configuration has one that is.
+    #[error("log.filter is no filter")]
+    Filter(#[from] ParseError),
+    /// This process logs already.
+    #[error("logging was set up before")]
+    Twice(#[from] TryInitError),
+}
+
+/// Has this process log to standard error, from now on and until it ends.
+pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
+    subscriber(config, io::stderr().is_terminal(), io::stderr)?.try_init()?;
+    Ok(())
+}
+
+fn subscriber<W>(
+    config: &LogConfig,
+    terminal: bool,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync, ParseError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(&config.filter)?;
+    let human = match config.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+    };
+    let lines = fmt::layer().with_writer(writer);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = if !human {
+        lines.json().flatten_event(true).boxed()
+    } else if terminal {
+        // Whether colours are wanted there is left to the layer, which heeds NO_COLOR.
+        lines.boxed()
+    } else {
+        lines.with_ansi(false).boxed()
+    };
+    Ok(Registry::default().with(lines.with_filter(filter)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Where a test's log lines gather.
+    #[derive(Debug, Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, filter: &str, terminal: bool) -> String {
+        let lines = Lines::default();
+        let config = LogConfig { format, filter: filter.to_owned() };
+        let writer = lines.clone();
+        let subscriber = subscriber(&config, terminal, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(topics = 3, "opened");
+            tracing::debug!("detail");
+        });
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn off_a_terminal_a_line_is_one_json_object() {
+        let text = logged(LogFormat::Auto, "info", false);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["message"], "opened");
+        assert_eq!(line["topics"], 3);
+        assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn on_a_terminal_a_line_is_for_people() {
+        let text = logged(LogFormat::Auto, "info", true);
+        assert!(text.contains("opened") && !text.starts_with('{'), "{text}");
+    }
+
+    #[test]
+    fn what_is_for_people_has_no_colours_off_a_terminal() {
+        let text = logged(LogFormat::Human, "info", false);
+        assert!(text.contains("opened topics=3") && !text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn the_filter_decides_what_is_said() {
+        assert!(logged(LogFormat::Human, "debug", false).contains("detail"));
+        assert_eq!(logged(LogFormat::Human, "warn", false), "");
+    }
+}
