@@ -1,0 +1,55 @@
+//! A secret or token from the command line, which appears nowhere but in the request it is for.
+
+use std::{convert::Infallible, fmt, str::FromStr};
+
+/// Text that is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// What a file holds, less the line end that editors append.
+    pub fn from_file(content: &str) -> Self {
+        let content = content.strip_suffix('\n').unwrap_or(content);
+        Self(content.strip_suffix('\r').unwrap_or(content).to_owned())
+    }
+
+    /// The text itself, to send it or to compute with it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(...)")
+    }
+}
+
+impl FromStr for SecretText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self::new(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        assert!(!format!("{:?}", SecretText::new("hunter2")).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_file_loses_one_line_end_and_nothing_else() {
+        for (content, secret) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" a ", " a "), ("", "")] {
+            assert_eq!(SecretText::from_file(content).expose(), secret, "{content:?}");
+        }
+    }
+}
