@@ -1,0 +1,88 @@
+//! Backlogs: at most one a subscription, however much was published while it was down.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Store, StoreError, codec,
+    keys::{self, Table},
+    subscriptions::read_callback,
+};
+use crate::{
+    clock::Timestamp,
+    protocol::{CallbackId, PairId, TopicId},
+};
+
+/// Why the last try did not settle it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LastOutcome {
+    /// A request is under way that outlasted the patience of its fan-out.
+    Slow,
+    /// No permit of the host's lane was free within the patience.
+    LaneFull,
+    /// The host's breaker is open.
+    BreakerOpen,
+    /// The subscriber answered with this status.
+    Status(u16),
+    /// No answer: the label of the failure.
+    Unreachable,
+}
+
+/// From which publication on a subscription still has to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    pub from_seq: u64,
+    /// Failed tries so far.
+    pub attempts: u32,
+    pub due_at: Timestamp,
+    /// When it began.
+    pub since: Timestamp,
+    pub last: LastOutcome,
+    /// What it missed is no longer kept, or was never sent: the whole document goes next (D18).
+    pub needs_full: bool,
+}
+
+impl Store {
+    pub fn backlog(&self, pair: PairId) -> Result<Option<Backlog>, StoreError> {
+        let row = self.kv.get(&keys::by_pair(Table::Backlogs, pair))?;
+        row.map(|row| codec::decode(Table::Backlogs, &row)).transpose()
+    }
+
+    /// The callbacks with a backlog among those of a topic after `after` and up to `last`.
+    pub fn backlogged(
+        &self,
+        topic: TopicId,
+        after: Option<CallbackId>,
+        last: CallbackId,
+        limit: usize,
+    ) -> Result<HashSet<CallbackId>, StoreError> {
+        let after = after.map(|callback| keys::by_pair(Table::Backlogs, PairId { topic, callback }));
+        let rows = self.kv.scan(&keys::by_topic(Table::Backlogs, topic), after.as_deref(), limit)?;
+        let damaged = || StoreError::Damaged { table: Table::Backlogs.name() };
+        let mut found = HashSet::with_capacity(rows.len());
+        for (key, _) in &rows {
+            let callback = read_callback(key).ok_or_else(damaged)?;
+            if callback > last {
+                break;
+            }
+            found.insert(callback);
+        }
+        Ok(found)
+    }
+
+    /// The lowest publication that any backlog of the topic still needs, with what is looked at bounded by `limit`:
+    /// `None` where there is no backlog, 0 where there are too many to look at.
+    pub fn oldest_needed(&self, topic: TopicId, limit: usize) -> Result<Option<u64>, StoreError> {
+        let rows = self.kv.scan(&keys::by_topic(Table::Backlogs, topic), None, limit)?;
+        if rows.len() == limit {
+            return Ok(Some(0));
+        }
+        let mut oldest = None;
+        for (_, value) in &rows {
+            let backlog: Backlog = codec::decode(Table::Backlogs, value)?;
+            oldest = Some(oldest.map_or(backlog.from_seq, |seq: u64| seq.min(backlog.from_seq)));
+        }
+        Ok(oldest)
+    }
+}

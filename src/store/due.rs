@@ -1,0 +1,106 @@
+//! What is due, as a range scan: kind, time, primary key.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Store, StoreError,
+    keys::{self, Reader, Table},
+};
+use crate::{
+    clock::Timestamp,
+    protocol::{PairId, TopicId},
+};
+
+/// Rows a page: most looks find little that is due, and need not read far into what is not.
+const PAGE: usize = 16;
+
+/// Which kind of work waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DueKind {
+    Fetch,
+    Intent,
+    Backlog,
+    Lease,
+}
+
+impl DueKind {
+    /// The octet on disk. Never change one.
+    pub(super) const fn byte(self) -> u8 {
+        match self {
+            Self::Fetch => b'f',
+            Self::Intent => b'i',
+            Self::Backlog => b'b',
+            Self::Lease => b'l',
+        }
+    }
+}
+
+/// A hint that something is due.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Due {
+    pub kind: DueKind,
+    pub at: Timestamp,
+    /// The primary record's key: a topic, or a topic and a callback.
+    primary: Vec<u8>,
+}
+
+impl Due {
+    pub(super) fn key(&self) -> Vec<u8> {
+        keys::due(self.kind.byte(), self.at, &self.primary)
+    }
+
+    /// The primary record's key, for telling two hints apart.
+    pub fn primary(&self) -> &[u8] {
+        &self.primary
+    }
+
+    /// The topic whose fetch is due.
+    pub fn topic(&self) -> Option<TopicId> {
+        let topic: [u8; 16] = self.primary.get(..16)?.try_into().ok()?;
+        Some(TopicId::from_bytes(topic))
+    }
+
+    /// The pair whose intent, backlog or lease is due.
+    pub fn pair(&self) -> Option<PairId> {
+        PairId::from_octets(&self.primary)
+    }
+}
+
+impl Store {
+    /// Up to `limit` hints of what is due at `now`, earliest first, and when the first of the others will be.
+    pub fn due(
+        &self,
+        kind: DueKind,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Due>, Option<Timestamp>), StoreError> {
+        let prefix = [Table::Due.byte(), kind.byte()];
+        let mut due = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        while due.len() < limit {
+            let page = limit.saturating_sub(due.len()).min(PAGE);
+            let rows = self.kv.scan(&prefix, after.as_deref(), page)?;
+            for (key, _) in &rows {
+                let hint = read(kind, key)?;
+                if hint.at > now {
+                    return Ok((due, Some(hint.at)));
+                }
+                due.push(hint);
+            }
+            match rows.last() {
+                Some((key, _)) if rows.len() == page => after = Some(key.to_vec()),
+                _ => break,
+            }
+        }
+        Ok((due, None))
+    }
+}
+
+fn read(kind: DueKind, key: &[u8]) -> Result<Due, StoreError> {
+    let parts = Reader::of(key).and_then(|mut reader| {
+        reader.byte()?;
+        let at = Timestamp::from_millis(reader.number()?);
+        Some(Due { kind, at, primary: reader.rest().to_vec() })
+    });
+    parts.ok_or(StoreError::Damaged { table: Table::Due.name() })
+}

@@ -1,0 +1,30 @@
+//! What can go wrong with the store, in words for an operator.
+
+use std::path::PathBuf;
+
+/// A store that cannot be opened, read or written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error(
+        "the store in {path} is locked by another process: stop it, or give this one its own directory \
+         (--data, [storage] path)"
+    )]
+    Locked { path: PathBuf },
+    #[error(
+        "the store in {path} cannot be opened: {reason}. Nothing was changed. Copy the directory before trying \
+         anything else; the subscriptions in it can be made again, the file cannot"
+    )]
+    Unreadable { path: PathBuf, reason: String },
+    #[error(
+        "the store in {path} has schema {found}, this program knows up to {known}: run the newer hubbub that wrote it"
+    )]
+    TooNew { path: PathBuf, found: u32, known: u32 },
+    #[error("the directory {path} cannot be used for the store: {reason}")]
+    Directory { path: PathBuf, reason: String },
+    #[error("a row of table {table} cannot be read")]
+    Damaged { table: &'static str },
+    #[error("the store failed: {0}")]
+    Failed(String),
+    #[error("the store is closed")]
+    Closed,
+}

@@ -1,0 +1,60 @@
+//! Pending intents: requests that were answered 202 and wait for the subscriber's word.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Store, StoreError, codec,
+    keys::{self, Table},
+    subscriptions::read_callback,
+};
+use crate::{
+    clock::Timestamp,
+    protocol::{Algorithm, CallbackUrl, Mode, PairId, Profile, Secret, TopicId, TopicUrl, VerifyToken},
+};
+
+/// A request with everything of its own (V16): nothing of the active subscription changes before the echo.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PendingIntent {
+    pub mode: Mode,
+    pub topic: TopicUrl,
+    pub callback: CallbackUrl,
+    pub profile: Profile,
+    pub secret: Option<Secret>,
+    pub verify_token: Option<VerifyToken>,
+    pub signature: Option<Algorithm>,
+    pub asked_lease: Option<u64>,
+    pub accepted_at: Timestamp,
+    pub due_at: Timestamp,
+    /// Failed tries so far.
+    pub attempts: u32,
+    /// The hub's own renewal of a 0.3 lease (V19), not a subscriber's request.
+    pub refresh: bool,
+}
+
+impl Store {
+    pub fn intent(&self, pair: PairId) -> Result<Option<PendingIntent>, StoreError> {
+        let row = self.kv.get(&keys::by_pair(Table::Intents, pair))?;
+        row.map(|row| codec::decode(Table::Intents, &row)).transpose()
+    }
+
+    /// Up to `limit` pending intents in key order, after the given pair.
+    pub fn intents(
+        &self,
+        after: Option<PairId>,
+        limit: usize,
+    ) -> Result<Vec<(PairId, PendingIntent)>, StoreError> {
+        let after = after.map(|pair| keys::by_pair(Table::Intents, pair));
+        let rows = self.kv.scan(&[Table::Intents.byte()], after.as_deref(), limit)?;
+        let damaged = || StoreError::Damaged { table: Table::Intents.name() };
+        rows.iter()
+            .map(|(key, value)| {
+                let topic: Option<TopicId> = keys::Reader::of(key).and_then(|mut reader| reader.topic());
+                let pair = PairId {
+                    topic: topic.ok_or_else(damaged)?,
+                    callback: read_callback(key).ok_or_else(damaged)?,
+                };
+                Ok((pair, codec::decode(Table::Intents, value)?))
+            })
+            .collect()
+    }
+}

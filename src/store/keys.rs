@@ -1,0 +1,242 @@
+//! Every table and every key layout. Numbers are big-endian: the order of keys is the order of scans.
+
+use crate::{
+    clock::Timestamp,
+    feed::{EntryDigest, EntryId},
+    protocol::{CallbackId, PairId, TopicId},
+};
+
+/// The tables, each one byte in front of its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Table {
+    /// Schema version.
+    Meta,
+    /// topic → [`super::Topic`]
+    Topics,
+    /// another name of a topic, topic → nothing
+    Aliases,
+    /// topic → [`super::TopicDocument`], the newest whole body
+    Documents,
+    /// topic, callback → [`super::Subscription`]
+    Subscriptions,
+    /// topic, entry id, digest → last sight
+    Entries,
+    /// topic, seq → [`super::Publication`]
+    Publications,
+    /// topic, seq → the publication's body
+    Contents,
+    /// topic, seq, first callback of the range → [`super::FanOut`]
+    FanOuts,
+    /// topic, callback → [`super::Backlog`]
+    Backlogs,
+    /// topic → [`super::PendingFetch`]
+    Fetches,
+    /// topic, callback → [`super::PendingIntent`]
+    Intents,
+    /// callback host → when it last proved an intent
+    Hosts,
+    /// kind, due time, primary key → nothing
+    Due,
+}
+
+impl Table {
+    pub const ALL: [Self; 14] = [
+        Self::Meta,
+        Self::Topics,
+        Self::Aliases,
+        Self::Documents,
+        Self::Subscriptions,
+        Self::Entries,
+        Self::Publications,
+        Self::Contents,
+        Self::FanOuts,
+        Self::Backlogs,
+        Self::Fetches,
+        Self::Intents,
+        Self::Hosts,
+        Self::Due,
+    ];
+
+    /// The byte in front of this table's keys. Never change one: it is on disk.
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Meta => b'!',
+            Self::Topics => b'T',
+            Self::Aliases => b'A',
+            Self::Documents => b'D',
+            Self::Subscriptions => b'S',
+            Self::Entries => b'E',
+            Self::Publications => b'P',
+            Self::Contents => b'C',
+            Self::FanOuts => b'F',
+            Self::Backlogs => b'B',
+            Self::Fetches => b'N',
+            Self::Intents => b'I',
+            Self::Hosts => b'H',
+            Self::Due => b'Q',
+        }
+    }
+
+    /// The table's name, for errors.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Topics => "topics",
+            Self::Aliases => "aliases",
+            Self::Documents => "documents",
+            Self::Subscriptions => "subscriptions",
+            Self::Entries => "entries",
+            Self::Publications => "publications",
+            Self::Contents => "contents",
+            Self::FanOuts => "fan-outs",
+            Self::Backlogs => "backlogs",
+            Self::Fetches => "fetches",
+            Self::Intents => "intents",
+            Self::Hosts => "hosts",
+            Self::Due => "due",
+        }
+    }
+}
+
+/// Longest key: table, topic, entry id, digest.
+const LONGEST: usize = 1 + 16 * 3;
+
+/// A key under construction: a table byte and what follows it.
+fn key(table: Table, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(LONGEST);
+    key.push(table.byte());
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+pub(super) fn schema() -> Vec<u8> {
+    key(Table::Meta, &[b"schema"])
+}
+
+pub(super) fn by_topic(table: Table, topic: TopicId) -> Vec<u8> {
+    key(table, &[topic.as_bytes()])
+}
+
+pub(super) fn by_pair(table: Table, pair: PairId) -> Vec<u8> {
+    key(table, &[pair.topic.as_bytes(), pair.callback.as_bytes()])
+}
+
+pub(super) fn by_seq(table: Table, topic: TopicId, seq: u64) -> Vec<u8> {
+    key(table, &[topic.as_bytes(), &seq.to_be_bytes()])
+}
+
+pub(super) fn entry(topic: TopicId, id: EntryId, digest: EntryDigest) -> Vec<u8> {
+    key(Table::Entries, &[topic.as_bytes(), id.as_bytes(), digest.as_bytes()])
+}
+
+pub(super) fn fanout(topic: TopicId, seq: u64, start: CallbackId) -> Vec<u8> {
+    key(Table::FanOuts, &[topic.as_bytes(), &seq.to_be_bytes(), start.as_bytes()])
+}
+
+pub(super) fn alias(name: TopicId, topic: TopicId) -> Vec<u8> {
+    key(Table::Aliases, &[name.as_bytes(), topic.as_bytes()])
+}
+
+pub(super) fn host(host: [u8; 16]) -> Vec<u8> {
+    key(Table::Hosts, &[&host])
+}
+
+pub(super) fn due(kind: u8, at: Timestamp, primary: &[u8]) -> Vec<u8> {
+    key(Table::Due, &[&[kind], &at.as_millis().to_be_bytes(), primary])
+}
+
+/// Takes keys apart again; `None` where a key is not of the shape asked for.
+pub(super) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Starts behind the table byte.
+    pub(super) fn of(key: &'a [u8]) -> Option<Self> {
+        key.split_first().map(|(_table, rest)| Self(rest))
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, tail) = self.0.split_first_chunk::<N>()?;
+        self.0 = tail;
+        Some(*head)
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    pub(super) fn number(&mut self) -> Option<u64> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    pub(super) fn topic(&mut self) -> Option<TopicId> {
+        self.take().map(TopicId::from_bytes)
+    }
+
+    pub(super) fn callback(&mut self) -> Option<CallbackId> {
+        self.take().map(CallbackId::from_bytes)
+    }
+
+    pub(super) fn digest(&mut self) -> Option<(EntryId, EntryDigest)> {
+        Some((EntryId::from_bytes(self.take()?), EntryDigest::from_bytes(self.take()?)))
+    }
+
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_table_has_a_byte_of_its_own() {
+        let bytes: HashSet<u8> = Table::ALL.iter().map(|table| table.byte()).collect();
+        assert_eq!(bytes.len(), Table::ALL.len());
+    }
+
+    proptest! {
+        #[test]
+        fn publications_of_a_topic_are_in_the_order_of_their_sequence(topic: [u8; 16], one: u64, two: u64) {
+            let topic = TopicId::from_bytes(topic);
+            let (a, b) = (by_seq(Table::Publications, topic, one), by_seq(Table::Publications, topic, two));
+            prop_assert_eq!(a.cmp(&b), one.cmp(&two));
+        }
+
+        #[test]
+        fn due_rows_are_in_the_order_of_their_time(kind: u8, one: u64, two: u64, key_a: [u8; 16], key_b: [u8; 16]) {
+            prop_assume!(one != two);
+            let a = due(kind, Timestamp::from_millis(one), &key_a);
+            let b = due(kind, Timestamp::from_millis(two), &key_b);
+            prop_assert_eq!(a.cmp(&b), one.cmp(&two));
+        }
+
+        #[test]
+        fn subscriptions_are_in_the_order_of_topic_then_callback(a: ([u8; 16], [u8; 16]), b: ([u8; 16], [u8; 16])) {
+            let pair = |(topic, callback)| PairId {
+                topic: TopicId::from_bytes(topic),
+                callback: CallbackId::from_bytes(callback),
+            };
+            let (one, two) = (by_pair(Table::Subscriptions, pair(a)), by_pair(Table::Subscriptions, pair(b)));
+            prop_assert_eq!(one.cmp(&two), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_key_read_back_is_what_was_written(topic: [u8; 16], callback: [u8; 16], seq: u64) {
+            let key = fanout(TopicId::from_bytes(topic), seq, CallbackId::from_bytes(callback));
+            let mut reader = Reader::of(&key).unwrap();
+            prop_assert_eq!(reader.topic(), Some(TopicId::from_bytes(topic)));
+            prop_assert_eq!(reader.number(), Some(seq));
+            prop_assert_eq!(reader.callback(), Some(CallbackId::from_bytes(callback)));
+            prop_assert!(reader.rest().is_empty());
+            prop_assert_eq!(reader.byte(), None);
+        }
+    }
+}

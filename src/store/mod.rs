@@ -1,0 +1,149 @@
+//! The only room that knows a database.
+//!
+//! # The seam
+//! A service decides a [`Commit`]: a list of typed [`Record`]s. [`Store::commit`] applies it whole and returns when it
+//! is flushed: whoever was answered after that keeps what they were promised through `kill -9`. Applying a commit is
+//! deterministic and idempotent (no clock, no dice, no read that decides), so that later the same bytes can go through
+//! a replicated log first.
+//!
+//! # Invariants
+//! - One tree, one byte of table in front of every key: an atomic batch then spans every table (`keys`).
+//! - Keys are big-endian, so that "what is due" and "this topic's subscriptions" are range scans.
+//! - Values carry a version byte (`codec`); a value that cannot be read is an error that names its table, not a panic.
+//! - One thread writes (`writer`); all commits that gathered while it flushed share the next flush.
+//! - Rows under [`keys::Table::Due`] are hints; the due time inside the primary record is the truth.
+//! - Nothing is written for a successful delivery, and nothing outside this room knows where bytes lie.
+//!
+//! # Decisions
+//! - 2026-11: sled 0.34.7 as given. It is named in `embedded` alone, behind get, scan, apply and flush.
+//! - 2026-11: one tree instead of one a table. sled's transactions over several trees are optimistic and slow; a batch
+//!   on one tree is atomic and cheap.
+
+mod backlogs;
+mod codec;
+mod commit;
+mod due;
+mod embedded;
+mod entries;
+mod error;
+mod fanouts;
+mod fetches;
+mod intents;
+pub mod keys;
+mod locks;
+mod publications;
+mod subscriptions;
+mod topics;
+mod writer;
+
+pub use backlogs::{Backlog, LastOutcome};
+pub use commit::{Commit, Record};
+pub use due::{Due, DueKind};
+pub use error::StoreError;
+pub use fanouts::{FanOut, FanOutId};
+pub use fetches::PendingFetch;
+pub use intents::PendingIntent;
+pub use locks::Locks;
+pub use publications::{Publication, PublishedEntry};
+pub use subscriptions::Subscription;
+pub use topics::{Topic, TopicDocument, Validators};
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use embedded::Embedded;
+use keys::Table;
+use writer::Writer;
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    pub path: PathBuf,
+    /// Octets of page cache.
+    pub cache_bytes: u64,
+    /// How long a commit may wait for company before its flush.
+    pub gather: Duration,
+}
+
+/// How many rows each table holds, for people and metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub topics: u64,
+    pub subscriptions: u64,
+    pub backlogs: u64,
+    pub intents: u64,
+    pub fetches: u64,
+    pub fanouts: u64,
+    pub publications: u64,
+}
+
+/// An open store. Cheap to clone; the last clone closes it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    kv: Arc<Embedded>,
+    writer: Arc<Writer>,
+    /// Held over read-decide-commit on one pair: verification, expiry, 410.
+    pair_locks: Arc<Locks>,
+    /// Held for writing while a topic's head moves, for reading while a backlog of the topic settles against the head.
+    topic_locks: Arc<Locks>,
+}
+
+impl Store {
+    /// Opens or creates the store; refuses one that another process holds, that is damaged, or that is newer.
+    pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        let kv = Arc::new(Embedded::open(options)?);
+        let writer = Arc::new(Writer::start(Arc::clone(&kv), options.gather)?);
+        Ok(Self { kv, writer, pair_locks: Arc::default(), topic_locks: Arc::default() })
+    }
+
+    /// Applies a commit whole; returns when it is on disk.
+    pub async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        if commit.is_empty() {
+            return Ok(());
+        }
+        self.writer.submit(commit).await
+    }
+
+    /// Locks by pair (topic and callback).
+    pub fn pair_locks(&self) -> &Locks {
+        &self.pair_locks
+    }
+
+    /// Locks by topic.
+    pub fn topic_locks(&self) -> &Locks {
+        &self.topic_locks
+    }
+
+    /// Whether the last write succeeded: `/readyz` asks.
+    pub fn is_writable(&self) -> bool {
+        self.writer.is_healthy()
+    }
+
+    /// Runs a read on a thread that may block: scans must not hold up the runtime.
+    pub async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || read(&store)).await.map_err(|_lost| StoreError::Closed)?
+    }
+
+    /// Counts rows by walking their keys.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        let count = |table: Table| self.kv.count(&[table.byte()]);
+        Ok(Counts {
+            topics: count(Table::Topics)?,
+            subscriptions: count(Table::Subscriptions)?,
+            backlogs: count(Table::Backlogs)?,
+            intents: count(Table::Intents)?,
+            fetches: count(Table::Fetches)?,
+            fanouts: count(Table::FanOuts)?,
+            publications: count(Table::Publications)?,
+        })
+    }
+
+    /// Stops the writer after everything submitted so far is on disk.
+    pub async fn close(&self) {
+        self.writer.stop().await;
+    }
+}

@@ -1,0 +1,93 @@
+//! Subscriptions by topic and callback: the scan that a fan-out uses.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Store, StoreError, codec,
+    keys::{self, Table},
+};
+use crate::{
+    clock::Timestamp,
+    protocol::{Algorithm, CallbackId, CallbackUrl, PairId, Profile, Secret, TopicId, TopicUrl, VerifyToken},
+};
+
+/// One active pair of topic and callback (S21), with its strings as the subscriber spelled them (S22).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Subscription {
+    pub topic: TopicUrl,
+    pub callback: CallbackUrl,
+    pub profile: Profile,
+    pub secret: Option<Secret>,
+    pub verify_token: Option<VerifyToken>,
+    /// What the subscriber asked for with the request (D10); the hub's default otherwise.
+    pub signature: Option<Algorithm>,
+    /// The lease as asked for, so that a refresh (V19) asks for the same.
+    pub asked_lease: Option<u64>,
+    pub granted_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// When a 0.3 subscription is verified again (V19).
+    pub refresh_at: Option<Timestamp>,
+    /// When the applied request was accepted: an intent older than this is late and dropped (V17).
+    pub accepted_at: Timestamp,
+    /// The topic's head when the pair became active: later publications are for it.
+    pub since_seq: u64,
+}
+
+impl Subscription {
+    /// When the lease next needs attention: its refresh or its end.
+    pub fn lease_due(&self) -> Timestamp {
+        self.refresh_at.map_or(self.expires_at, |refresh| refresh.min(self.expires_at))
+    }
+
+    pub fn is_active_at(&self, now: Timestamp) -> bool {
+        now < self.expires_at
+    }
+}
+
+impl Store {
+    pub fn subscription(&self, pair: PairId) -> Result<Option<Subscription>, StoreError> {
+        let row = self.kv.get(&keys::by_pair(Table::Subscriptions, pair))?;
+        row.map(|row| codec::decode(Table::Subscriptions, &row)).transpose()
+    }
+
+    /// Whether anybody subscribes to the topic, expired leases that were not swept yet included.
+    pub fn has_subscriptions(&self, topic: TopicId) -> Result<bool, StoreError> {
+        Ok(!self.kv.scan(&keys::by_topic(Table::Subscriptions, topic), None, 1)?.is_empty())
+    }
+
+    /// How many pairs the topic has, counted up to `at_most`: for the publisher's log (F04).
+    pub fn count_subscriptions(&self, topic: TopicId, at_most: usize) -> Result<usize, StoreError> {
+        Ok(self.kv.scan(&keys::by_topic(Table::Subscriptions, topic), None, at_most)?.len())
+    }
+
+    /// Up to `limit` subscriptions of a topic in key order, after the given callback.
+    pub fn subscriptions(
+        &self,
+        topic: TopicId,
+        after: Option<CallbackId>,
+        limit: usize,
+    ) -> Result<Vec<(CallbackId, Subscription)>, StoreError> {
+        let after = after.map(|callback| keys::by_pair(Table::Subscriptions, PairId { topic, callback }));
+        let rows = self.kv.scan(&keys::by_topic(Table::Subscriptions, topic), after.as_deref(), limit)?;
+        rows.iter()
+            .map(|(key, value)| {
+                let callback =
+                    read_callback(key).ok_or(StoreError::Damaged { table: Table::Subscriptions.name() })?;
+                Ok((callback, codec::decode(Table::Subscriptions, value)?))
+            })
+            .collect()
+    }
+
+    /// When the callback host last proved an intent.
+    pub fn host_verified(&self, host: [u8; 16]) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.kv.get(&keys::host(host))?;
+        row.map(|row| codec::decode(Table::Hosts, &row)).transpose()
+    }
+}
+
+/// The callback in a key of the shape topic, callback.
+pub(super) fn read_callback(key: &[u8]) -> Option<CallbackId> {
+    let mut reader = keys::Reader::of(key)?;
+    reader.topic()?;
+    reader.callback()
+}

@@ -1,0 +1,102 @@
+//! Topics: what is known of each, and its newest whole body.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Publication, Store, StoreError, codec,
+    keys::{self, Table},
+};
+use crate::{
+    clock::Timestamp,
+    feed::{BodyDigest, Format},
+    protocol::TopicId,
+};
+
+/// What a conditional request sends back (F03), verbatim, and the URL they belong to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validators {
+    pub url: String,
+    pub etag: Option<Vec<u8>>,
+    pub last_modified: Option<Vec<u8>>,
+}
+
+/// A topic as its last successful fetch left it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// The spelling it was fetched under.
+    pub url: String,
+    /// The sequence number of its newest publication; 0 before the first.
+    pub head: u64,
+    pub format: Format,
+    /// Everything outside the entries, or the whole body of what is no feed.
+    pub envelope: BodyDigest,
+    pub validators: Validators,
+    pub fetched_at: Timestamp,
+}
+
+/// The newest whole body of a topic, for first deliveries (D03), for `needs_full`, and for the order of a catch-up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicDocument {
+    /// The last publication of the fetch that it came with, and its description, which outlives the publication.
+    pub seq: u64,
+    pub publication: Publication,
+    #[serde(with = "octets")]
+    pub body: Vec<u8>,
+}
+
+/// Octets as one run instead of an element each.
+mod octets {
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(body)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        Bytes::deserialize(deserializer).map(Vec::from)
+    }
+}
+
+impl Store {
+    pub fn topic(&self, id: TopicId) -> Result<Option<Topic>, StoreError> {
+        let row = self.kv.get(&keys::by_topic(Table::Topics, id))?;
+        row.map(|row| codec::decode(Table::Topics, &row)).transpose()
+    }
+
+    /// The newest sequence number of a topic; 0 where nothing was published.
+    pub fn head(&self, id: TopicId) -> Result<u64, StoreError> {
+        Ok(self.topic(id)?.map_or(0, |topic| topic.head))
+    }
+
+    /// Up to `limit` topics that answer to this name besides their own (P09).
+    pub fn topics_named(&self, name: TopicId, limit: usize) -> Result<Vec<TopicId>, StoreError> {
+        let rows = self.kv.scan(&keys::by_topic(Table::Aliases, name), None, limit)?;
+        rows.iter()
+            .map(|(key, _)| {
+                let topic = keys::Reader::of(key).and_then(|mut reader| {
+                    reader.topic()?;
+                    reader.topic()
+                });
+                topic.ok_or(StoreError::Damaged { table: Table::Aliases.name() })
+            })
+            .collect()
+    }
+
+    pub fn document(&self, id: TopicId) -> Result<Option<TopicDocument>, StoreError> {
+        let row = self.kv.get(&keys::by_topic(Table::Documents, id))?;
+        row.map(|row| codec::decode(Table::Documents, &row)).transpose()
+    }
+
+    /// The ids of up to `limit` topics, in key order, after the given one.
+    pub fn topic_ids(&self, after: Option<TopicId>, limit: usize) -> Result<Vec<TopicId>, StoreError> {
+        let after = after.map(|id| keys::by_topic(Table::Topics, id));
+        let rows = self.kv.scan(&[Table::Topics.byte()], after.as_deref(), limit)?;
+        rows.iter()
+            .map(|(key, _)| {
+                let topic = keys::Reader::of(key).and_then(|mut reader| reader.topic());
+                topic.ok_or(StoreError::Damaged { table: Table::Topics.name() })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,120 @@
+//! One thread writes. Everything that gathered while it flushed goes into the next batch and shares its flush: a
+//! commit is acknowledged when the flush behind it returned.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Builder,
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tracing::error;
+
+use super::{
+    Commit, StoreError,
+    embedded::{Change, Embedded},
+};
+
+/// Commits waiting for the writer; more than this and whoever submits waits too.
+const QUEUE: usize = 4096;
+/// Commits in one batch: bounds how long the first of them waits for the last to be applied.
+const GROUP: usize = 1024;
+
+struct Job {
+    changes: Vec<Change>,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// The handle of the writing thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    healthy: Arc<AtomicBool>,
+}
+
+impl Writer {
+    pub(super) fn start(kv: Arc<Embedded>, gather: Duration) -> Result<Self, StoreError> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let healthy = Arc::new(AtomicBool::new(true));
+        let health = Arc::clone(&healthy);
+        // A runtime of its own, because waiting for company needs a timer and the flush must block nobody else.
+        let runtime = Builder::new_current_thread().enable_time().build().map_err(thread_failed)?;
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || runtime.block_on(write(&kv, queue, gather, &health)))
+            .map_err(thread_failed)?;
+        Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), healthy })
+    }
+
+    pub(super) async fn submit(&self, commit: Commit) -> Result<(), StoreError> {
+        let changes = commit.into_changes()?;
+        let (done, answer) = oneshot::channel();
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let jobs = jobs.ok_or(StoreError::Closed)?;
+        jobs.send(Job { changes, done }).await.map_err(|_closed| StoreError::Closed)?;
+        drop(jobs);
+        answer.await.map_err(|_closed| StoreError::Closed)?
+    }
+
+    pub(super) fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Takes no more, and returns when the thread has flushed what it had.
+    pub(super) async fn stop(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                error!("the store's writing thread ended badly");
+            }
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]
+fn thread_failed(error: std::io::Error) -> StoreError {
+    StoreError::Failed(format!("no thread to write with: {error}"))
+}
+
+async fn write(kv: &Embedded, mut queue: mpsc::Receiver<Job>, gather: Duration, healthy: &AtomicBool) {
+    let mut group = Vec::new();
+    loop {
+        group.clear();
+        if queue.recv_many(&mut group, GROUP).await == 0 {
+            return;
+        }
+        if !gather.is_zero() && group.len() < GROUP {
+            let room = GROUP.saturating_sub(group.len());
+            // Silence is as good as company: either way the group is flushed now.
+            let _company = timeout(gather, queue.recv_many(&mut group, room)).await;
+        }
+        let mut answers = Vec::with_capacity(group.len());
+        let mut changes = Vec::new();
+        for Job { changes: wanted, done } in group.drain(..) {
+            changes.extend(wanted);
+            answers.push(done);
+        }
+        let outcome = kv.apply(changes).and_then(|()| kv.flush());
+        let was_healthy = healthy.swap(outcome.is_ok(), Ordering::Relaxed);
+        if let Err(failure) = &outcome
+            && was_healthy
+        {
+            // Once per change of state: a full disk must not fill the log as well.
+            error!(error = %failure, "the store cannot write; nothing is acknowledged until it can");
+        }
+        for done in answers {
+            // Whoever asked may have gone; the commit stands all the same.
+            let _gone = done.send(outcome.clone());
+        }
+    }
+}
