@@ -1,0 +1,103 @@
+//! Catch-up: a backlog that is due gets one document with everything since.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::{Distribution, settle::Setback};
+use crate::{
+    agenda::Work,
+    outbound::Outcome,
+    protocol::PairId,
+    store::{Backlog, Commit, Due, LastOutcome, Record, StoreError},
+};
+
+/// The work of the agenda of backlogs.
+#[derive(Debug)]
+pub struct CatchUp(pub Arc<Distribution>);
+
+impl Work for CatchUp {
+    async fn run(self: Arc<Self>, due: Due) {
+        if let Err(error) = self.0.catch_up(due).await {
+            warn!(%error, "a catch-up met a store that fails; it stays due");
+            // The row is still there and still due: without a pause the agenda would spin on a failing store.
+            tokio::time::sleep(self.0.parts.delivery.patience).await;
+        }
+    }
+}
+
+/// Hints looked at when slow requests of the last run are taken up again: more than can have been under way.
+const RESUMED: usize = 1 << 16;
+
+impl Distribution {
+    /// At the start: a request that was slow when the last run ended has nobody who waits for it any more.
+    pub async fn resume_slow(&self) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let now = self.parts.clock.now();
+        let horizon = now.after(self.slow_for());
+        let (hints, _) =
+            store.read(move |store| store.due(crate::store::DueKind::Backlog, horizon, RESUMED)).await?;
+        let mut commit = Commit::new();
+        for pair in hints.iter().filter(|due| due.at > now).filter_map(Due::pair) {
+            if let Some(old) = store.backlog(pair)?.filter(|old| old.last == LastOutcome::Slow) {
+                let backlog = Backlog { due_at: now, ..old };
+                commit.push(Record::BacklogPut { pair, backlog, was: Some(old.due_at) });
+            }
+        }
+        store.commit(commit).await
+    }
+
+    /// How far in the future the backlog of a slow request is due: behind the request's own end, so that only a crash
+    /// finds it.
+    pub(super) fn slow_for(&self) -> Duration {
+        self.parts.delivery.timeout.saturating_mul(2)
+    }
+
+    async fn catch_up(&self, due: Due) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let Some(pair) = due.pair() else { return self.drop_hint(due).await };
+        let Some(backlog) = store.backlog(pair)? else { return self.drop_hint(due).await };
+        if backlog.due_at != due.at {
+            return self.drop_hint(due).await;
+        }
+        let now = self.parts.clock.now();
+        let Some(subscription) = store.subscription(pair)? else {
+            return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
+        };
+        // Out of its lease, or still being told by a request that is under way: not now.
+        if !subscription.is_active_at(now) {
+            return self.wait(pair, LastOutcome::Slow).await;
+        }
+        let Some(flying) = self.in_flight.enter(pair) else {
+            return self.wait(pair, LastOutcome::Slow).await;
+        };
+        if let Some(due_at) = self.breaker_wait(&subscription) {
+            let setback = Setback { last: LastOutcome::BreakerOpen, due_at, counts: false };
+            return self.put_off(pair, setback).await;
+        }
+        let composed = self.composer.compose(pair.topic, backlog.from_seq, backlog.needs_full).await?;
+        let Some(composed) = composed else {
+            return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
+        };
+        let host = subscription.callback.host_key();
+        let permit = timeout(self.parts.delivery.patience, self.parts.lanes.enter(host.as_str())).await;
+        let Ok(_permit) = permit else { return self.wait(pair, LastOutcome::LaneFull).await };
+        debug!(octets = composed.parcel.len(), through = composed.through, "catching up");
+        let outcome = self.try_once(&subscription, &composed.parcel).await;
+        // Before the backlog goes: a fan-out that finds neither a backlog nor a request delivers, as it should.
+        drop(flying);
+        match &outcome {
+            Outcome::Accepted => self.caught_up(pair, composed.through).await,
+            Outcome::Gone => self.end(pair, &subscription).await,
+            Outcome::Later { .. } => self.put_off(pair, self.setback(backlog.attempts, &outcome)).await,
+        }
+    }
+
+    /// Puts a backlog off for a little: nothing was tried.
+    async fn wait(&self, pair: PairId, last: LastOutcome) -> Result<(), StoreError> {
+        let pause = self.parts.random.jitter(self.parts.delivery.patience.saturating_mul(2), 0.5);
+        let due_at = self.parts.clock.now().after(pause);
+        self.put_off(pair, Setback { last, due_at, counts: false }).await
+    }
+}

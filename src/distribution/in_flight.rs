@@ -1,0 +1,37 @@
+//! Which subscriptions have a request under way that their fan-out no longer waits for.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::protocol::PairId;
+
+/// The set; bounded by the delivery concurrency, since each member holds a permit of its host's lane.
+#[derive(Debug, Clone, Default)]
+pub(super) struct InFlight(Arc<Mutex<HashSet<PairId>>>);
+
+/// Membership that ends with the value.
+#[derive(Debug)]
+pub(super) struct Flying {
+    set: InFlight,
+    pair: PairId,
+}
+
+impl InFlight {
+    /// Enters the set; `None` if the pair is in it.
+    pub(super) fn enter(&self, pair: PairId) -> Option<Flying> {
+        let entered = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(pair);
+        entered.then(|| Flying { set: self.clone(), pair })
+    }
+
+    pub(super) fn contains(&self, pair: &PairId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(pair)
+    }
+}
+
+impl Drop for Flying {
+    fn drop(&mut self) {
+        self.set.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.pair);
+    }
+}

@@ -1,0 +1,104 @@
+//! Content distribution: a log and positions, not a queue of deliveries (WebSub §7, 0.4 §7, 0.3 §7.3).
+//!
+//! ```text
+//!                 ┌────────── fan-out of a topic ──────────┐
+//!  publication ──►│ window of subscriptions, in key order  │──► host lane ──► POST, signed ──► 2xx: nothing to write
+//!                 └──────────────────┬─────────────────────┘                      │
+//!                                    │ failed, refused, or slower than the patience
+//!                                    ▼                                            │ a late 2xx
+//!                  backlog, at most one a subscription ◄──────────────────────────┘ settles it
+//!                                    │ due
+//!                                    ▼
+//!                 catch-up: one document with everything since ──► the same POST
+//! ```
+//!
+//! # Invariants
+//! - A subscription with a backlog is passed over by fan-outs: its catch-up reads up to the head. So each subscription
+//!   gets its publications in order, with one request in flight (D20).
+//! - A backlog settles against the head under the topic's lock: no publication slips between "nothing more to send" and
+//!   the removal of the row.
+//! - A successful delivery writes nothing. What is repeated after a crash is bounded by `[delivery] batch`.
+//! - Whoever is slow loses the fan-out's attention after the patience, not its request.
+
+mod catchup;
+mod compose;
+mod fanout;
+mod in_flight;
+mod parcel;
+mod retention;
+mod schedule;
+mod settle;
+mod window;
+
+pub use catchup::CatchUp;
+pub use retention::sweep;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+
+use crate::{
+    agenda::Poke,
+    clock::Clock,
+    config::{DeliveryConfig, PublicationsConfig},
+    outbound::{Breakers, Lanes, Transport},
+    random::Random,
+    store::Store,
+    supervise::Tasks,
+    telemetry::Metrics,
+};
+use compose::Composer;
+use in_flight::InFlight;
+
+/// What the room is built from.
+#[derive(Debug)]
+pub struct Parts {
+    pub store: Store,
+    pub transport: Arc<dyn Transport>,
+    pub lanes: Lanes,
+    pub breakers: Arc<Breakers>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<Random>,
+    pub tasks: Tasks,
+    pub metrics: Arc<Metrics>,
+    pub delivery: DeliveryConfig,
+    pub publications: PublicationsConfig,
+    pub feed: Arc<crate::feed::Volatile>,
+    /// How long entry digests are remembered after their last sight (F18).
+    pub remember_for: Duration,
+}
+
+/// The service that sends what is new to everybody who asked for it.
+#[derive(Debug)]
+pub struct Distribution {
+    parts: Parts,
+    in_flight: InFlight,
+    composer: Composer,
+    /// A fan-out was added.
+    added: Notify,
+    /// A backlog may be due.
+    poke: Poke,
+}
+
+impl Distribution {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let composer = Composer::new(&parts);
+        Arc::new(Self {
+            parts,
+            in_flight: InFlight::default(),
+            composer,
+            added: Notify::new(),
+            poke: Poke::new(),
+        })
+    }
+
+    /// A commit added a fan-out: start it.
+    pub fn wake(&self) {
+        self.added.notify_one();
+    }
+
+    /// What wakes the agenda of backlogs.
+    pub fn poke(&self) -> Poke {
+        self.poke.clone()
+    }
+}

@@ -1,0 +1,169 @@
+//! Retention: publications are kept as long as somebody waits for them, bounded by age and octets; entry digests as
+//! long after their last sight as the operator says (F18).
+//!
+//! A fan-out that ends with nobody behind drops its publication at once; what is swept here is what backlogs held on
+//! to. A backlog whose publications are gone gets the whole document: its `from_seq` is no longer kept, which needs no
+//! mark.
+
+use std::{collections::HashMap, time::Duration};
+
+use tracing::info;
+
+use super::Distribution;
+use crate::{
+    clock::Timestamp,
+    protocol::TopicId,
+    store::{Commit, Record, StoreError},
+};
+
+/// Rows read, and rows removed in one commit.
+const PAGE: usize = 512;
+/// Time between two sweeps.
+const EVERY: Duration = Duration::from_mins(1);
+
+/// One publication as retention sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kept {
+    topic: TopicId,
+    seq: u64,
+    at: Timestamp,
+    octets: u64,
+}
+
+/// Sweeps until the stop.
+pub async fn sweep(distribution: std::sync::Arc<Distribution>) -> Result<(), StoreError> {
+    let stop = distribution.parts.tasks.stopping().clone();
+    while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        distribution.sweep_publications().await?;
+        distribution.sweep_entries().await?;
+    }
+    Ok(())
+}
+
+impl Distribution {
+    async fn sweep_publications(&self) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let mut kept = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.read(move |store| store.all_publications(after, PAGE)).await?;
+            after = page.last().map(|(id, _)| *id);
+            kept.extend(page.iter().map(|((topic, seq), publication)| Kept {
+                topic: *topic,
+                seq: *seq,
+                at: publication.at,
+                octets: publication.length,
+            }));
+            if page.len() < PAGE {
+                break;
+            }
+        }
+        let mut needed: HashMap<TopicId, u64> = HashMap::new();
+        let mut fanning_out: HashMap<TopicId, u64> = HashMap::new();
+        for topic in kept.iter().map(|publication| publication.topic) {
+            if needed.contains_key(&topic) {
+                continue;
+            }
+            if let Some(id) = store.next_fanout(topic)? {
+                fanning_out.insert(topic, id.seq);
+            }
+            let backlog = store.read(move |store| store.oldest_needed(topic, PAGE)).await?;
+            needed.insert(topic, backlog.unwrap_or(u64::MAX));
+        }
+        // No bound bites into a fan-out: it would leave out whoever it had not come to.
+        kept.retain(|publication| {
+            fanning_out.get(&publication.topic).is_none_or(|from| publication.seq < *from)
+        });
+        let rules = &self.parts.publications;
+        let limit = self.parts.clock.now().before(rules.keep_for);
+        let drop = overdue(kept, &needed, limit, rules.keep_bytes);
+        for page in drop.chunks(PAGE) {
+            let commit: Commit =
+                page.iter().map(|kept| Record::PublicationDropped(kept.topic, kept.seq)).collect();
+            store.commit(commit).await?;
+        }
+        if !drop.is_empty() {
+            info!(count = drop.len(), "publications dropped: done with, too old, or over the bound");
+        }
+        Ok(())
+    }
+
+    async fn sweep_entries(&self) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let limit = self.parts.clock.now().before(self.parts.remember_for);
+        let mut topic = None;
+        loop {
+            let topics = store.read(move |store| store.topic_ids(topic, PAGE)).await?;
+            topic = topics.last().copied();
+            for id in &topics {
+                self.sweep_entries_of(*id, limit).await?;
+            }
+            if topics.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn sweep_entries_of(&self, topic: TopicId, limit: Timestamp) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let mut after = None;
+        loop {
+            let page = store.read(move |store| store.sightings(topic, after, PAGE)).await?;
+            after = page.last().map(|(id, digest, _)| (*id, *digest));
+            let forgotten: Commit = page
+                .iter()
+                .filter(|(_, _, seen)| *seen < limit)
+                .map(|(id, digest, _)| Record::EntryForgotten(topic, *id, *digest))
+                .collect();
+            store.commit(forgotten).await?;
+            if page.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Which publications go: those nobody needs, those past the age, and then the oldest until the rest fits.
+fn overdue(mut kept: Vec<Kept>, needed: &HashMap<TopicId, u64>, limit: Timestamp, bound: u64) -> Vec<Kept> {
+    kept.sort_by_key(|publication| publication.at);
+    let mut octets = kept.iter().fold(0_u64, |sum, publication| sum.saturating_add(publication.octets));
+    let mut drop = Vec::new();
+    for publication in kept {
+        let is_needed = needed.get(&publication.topic).is_some_and(|oldest| publication.seq >= *oldest);
+        if !is_needed || publication.at < limit || octets > bound {
+            octets = octets.saturating_sub(publication.octets);
+            drop.push(publication);
+        }
+    }
+    drop
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(topic: u8, seq: u64, at: u64, octets: u64) -> Kept {
+        Kept { topic: TopicId::from_bytes([topic; 16]), seq, at: Timestamp::from_millis(at), octets }
+    }
+
+    #[test]
+    fn what_nobody_needs_goes_and_what_is_waited_for_stays() {
+        let needed =
+            HashMap::from([(TopicId::from_bytes([1; 16]), 2), (TopicId::from_bytes([2; 16]), u64::MAX)]);
+        let all = vec![kept(1, 1, 10, 5), kept(1, 2, 11, 5), kept(2, 7, 12, 5)];
+        let gone = overdue(all, &needed, Timestamp::EPOCH, 1000);
+        assert_eq!(gone, [kept(1, 1, 10, 5), kept(2, 7, 12, 5)]);
+    }
+
+    #[test]
+    fn age_and_octets_bound_even_what_is_waited_for_oldest_first() {
+        let needed = HashMap::from([(TopicId::from_bytes([1; 16]), 1)]);
+        let all = vec![kept(1, 3, 30, 5), kept(1, 1, 10, 5), kept(1, 2, 20, 5)];
+        assert_eq!(overdue(all.clone(), &needed, Timestamp::from_millis(15), 1000), [kept(1, 1, 10, 5)]);
+        assert_eq!(
+            overdue(all, &needed, Timestamp::EPOCH, 7),
+            [kept(1, 1, 10, 5), kept(1, 2, 20, 5)],
+            "the newest stays within the bound"
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! What a try means for the store: nothing, a backlog, an end.
+
+use tracing::{debug, info, warn};
+
+use super::{Distribution, schedule::next_try};
+use crate::{
+    clock::Timestamp,
+    outbound::{Change, Gate, Outcome, Why},
+    protocol::PairId,
+    store::{Backlog, Commit, LastOutcome, Record, StoreError, Subscription},
+    telemetry::Delivered,
+};
+
+use super::parcel::Parcel;
+
+/// What a try that did not succeed leaves behind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setback {
+    pub(super) last: LastOutcome,
+    pub(super) due_at: Timestamp,
+    /// Whether it counts as a failed try.
+    pub(super) counts: bool,
+}
+
+impl Distribution {
+    /// One try: signs, sends, judges, tells the breaker.
+    pub(super) async fn try_once(&self, subscription: &Subscription, parcel: &Parcel) -> Outcome {
+        let parts = &self.parts;
+        let answer = parts.transport.send(parcel.request(subscription, &parts.delivery)).await;
+        let now = parts.clock.now();
+        let outcome = Outcome::of(answer.as_ref(), now, parts.delivery.retry_after_max);
+        parts.metrics.deliveries.add(label(&outcome));
+        let host = subscription.callback.host_key();
+        let is_well = match outcome {
+            Outcome::Accepted | Outcome::Gone => true,
+            Outcome::Later { why, .. } => !blames_host(why),
+        };
+        match parts.breakers.report(host.as_str(), now, is_well) {
+            Some(Change::Opened) => warn!(host = host.as_str(), "breaker opened: its deliveries wait"),
+            Some(Change::HalfOpened) => info!(host = host.as_str(), "breaker half open: one delivery probes"),
+            Some(Change::Closed) => info!(host = host.as_str(), "breaker closed: the host is back"),
+            None => {}
+        }
+        outcome
+    }
+
+    /// When the host's open breaker lets something through again, if it is open.
+    pub(super) fn breaker_wait(&self, subscription: &Subscription) -> Option<Timestamp> {
+        let host = subscription.callback.host_key();
+        match self.parts.breakers.ask(host.as_str(), self.parts.clock.now()) {
+            Gate::Go | Gate::Probe => None,
+            Gate::Wait(until) => Some(until),
+        }
+    }
+
+    /// Ends a subscription whose callback said 410 (D15), unless it was renewed while the request was under way.
+    pub(super) async fn end(&self, pair: PairId, seen: &Subscription) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let Some(subscription) = store.subscription(pair)? else { return Ok(()) };
+        if subscription.accepted_at != seen.accepted_at {
+            return Ok(());
+        }
+        let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
+        let lease_due = Some(subscription.lease_due());
+        info!(topic = subscription.topic.as_str(), callback = %subscription.callback, "subscription ended: 410 Gone");
+        store.commit(Record::SubscriptionEnded { pair, lease_due, backlog_due }.into()).await
+    }
+
+    /// Opens a backlog for a publication that this fan-out could not deliver. Returns when it is on disk.
+    pub(super) async fn fall_behind(
+        &self,
+        pair: PairId,
+        from_seq: u64,
+        needs_full: bool,
+        setback: Setback,
+    ) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        // Unsubscribed meanwhile: nothing waits for what is gone (D22).
+        if store.subscription(pair)?.is_none() {
+            return Ok(());
+        }
+        let now = self.parts.clock.now();
+        let old = store.backlog(pair)?;
+        let backlog = Backlog {
+            from_seq: old.map_or(from_seq, |old| old.from_seq.min(from_seq)),
+            attempts: u32::from(setback.counts),
+            due_at: setback.due_at,
+            since: old.map_or(now, |old| old.since),
+            last: setback.last,
+            needs_full: needs_full || old.is_some_and(|old| old.needs_full),
+        };
+        let was = old.map(|old| old.due_at);
+        store.commit(Record::BacklogPut { pair, backlog, was }.into()).await?;
+        self.poke.due(backlog.due_at);
+        Ok(())
+    }
+
+    /// Puts a backlog off after a try that failed, or that could not be made.
+    pub(super) async fn put_off(&self, pair: PairId, setback: Setback) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let Some(old) = store.backlog(pair)? else { return Ok(()) };
+        let backlog = Backlog {
+            attempts: old.attempts.saturating_add(u32::from(setback.counts)),
+            due_at: setback.due_at,
+            last: setback.last,
+            ..old
+        };
+        store.commit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;
+        self.poke.due(backlog.due_at);
+        Ok(())
+    }
+
+    /// A backlog was delivered up to and including `through`: removes it, or moves it on if more was published.
+    pub(super) async fn caught_up(&self, pair: PairId, through: u64) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        // Held against the commit that moves the head: either it sees this backlog, or this sees its head.
+        let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let Some(old) = store.backlog(pair)? else { return Ok(()) };
+        if through >= store.head(pair.topic)? {
+            return store.commit(Record::BacklogSettled { pair, was: old.due_at }.into()).await;
+        }
+        let due_at = self.parts.clock.now();
+        let backlog =
+            Backlog { from_seq: through.saturating_add(1), attempts: 0, due_at, needs_full: false, ..old };
+        store.commit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;
+        self.poke.due(due_at);
+        Ok(())
+    }
+
+    /// What an outcome other than success means for the next try.
+    pub(super) fn setback(&self, attempts: u32, outcome: &Outcome) -> Setback {
+        let now = self.parts.clock.now();
+        let Outcome::Later { retry_after, why } = outcome else {
+            return Setback { last: LastOutcome::Slow, due_at: now, counts: false };
+        };
+        let last = match *why {
+            Why::Status(status) => LastOutcome::Status(status),
+            _ => LastOutcome::Unreachable,
+        };
+        let due_at =
+            next_try(&self.parts.delivery, &self.parts.random, attempts.saturating_add(1), *retry_after, now);
+        debug!(%why, due_in = ?due_at.since(now), "delivery put off");
+        Setback { last, due_at, counts: true }
+    }
+
+    /// Drops a due row that no primary record stands behind.
+    pub(super) async fn drop_hint(&self, due: crate::store::Due) -> Result<(), StoreError> {
+        self.parts.store.commit(Commit::from(Record::DueDropped(due))).await
+    }
+}
+
+fn label(outcome: &Outcome) -> Delivered {
+    match outcome {
+        Outcome::Accepted => Delivered::Accepted,
+        Outcome::Gone => Delivered::Gone,
+        Outcome::Later { why, .. } => match why {
+            Why::Timeout => Delivered::Timeout,
+            Why::Refused => Delivered::Refused,
+            Why::Status(300..=399) => Delivered::Redirect,
+            Why::Status(400..=499) => Delivered::ClientError,
+            Why::Status(_) => Delivered::ServerError,
+            Why::Resolve | Why::Connect | Why::Tls | Why::TooLarge | Why::Protocol => Delivered::Unreachable,
+        },
+    }
+}
+
+/// Whether a failure says something about the host and not about one callback on it: a 404 for one capability URL must
+/// not stop the deliveries to all the others.
+fn blames_host(why: Why) -> bool {
+    match why {
+        Why::Status(status) => matches!(status, 408 | 429 | 500..=599),
+        Why::Refused
+        | Why::Resolve
+        | Why::Connect
+        | Why::Tls
+        | Why::Timeout
+        | Why::TooLarge
+        | Why::Protocol => true,
+    }
+}
