@@ -1,0 +1,158 @@
+//! One look at a topic: conditional, redirects hop by hop, every hop through the guard (F01-F03, F07, F08, X01).
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    header::{
+        ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LINK,
+        LOCATION, USER_AGENT,
+    },
+};
+use url::Url;
+
+use super::Publishing;
+use crate::{
+    outbound::{Answer, Outgoing, Overflow, Purpose, SendError},
+    protocol::{self, TopicUrl},
+    store::Validators,
+};
+
+const SUBSCRIBERS: HeaderName = HeaderName::from_static("x-hub-subscribers");
+
+/// What a look came to.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// A final 200.
+    Body(Page),
+    /// A 304.
+    Unchanged,
+    /// Something that another try may mend.
+    Failed(Failure),
+    /// Over the size: dropped, and not asked for again before the next ping (F11).
+    TooLarge,
+}
+
+/// Why a look failed, in words without addresses.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("the topic answered {0}")]
+    Status(StatusCode),
+    #[error("more redirects than allowed")]
+    Redirects,
+    #[error("a redirect without a usable address")]
+    Location,
+    #[error("the topic's URL cannot be requested")]
+    Url,
+    #[error(transparent)]
+    Send(SendError),
+}
+
+/// A topic's body as it was served.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) body: Bytes,
+    pub(super) content_type: Option<Vec<u8>>,
+    pub(super) validators: Validators,
+    /// From the Link headers: self, and everything that is called a hub.
+    pub(super) self_link: Option<String>,
+    pub(super) hub_links: Vec<String>,
+}
+
+impl Publishing {
+    pub(super) async fn look(&self, topic: &TopicUrl, readers: usize, known: Option<&Validators>) -> Look {
+        let Ok(mut url) = Url::parse(topic.as_str()) else { return Look::Failed(Failure::Url) };
+        for _hop in 0..=self.parts.fetch.redirects {
+            let Ok(uri) = url.as_str().parse::<Uri>() else { return Look::Failed(Failure::Url) };
+            let validators = known.filter(|known| known.url == url.as_str());
+            let answer = match self.parts.transport.send(self.request(uri, readers, validators)).await {
+                Ok(answer) => answer,
+                Err(SendError::TooLarge) => return Look::TooLarge,
+                Err(error) => return Look::Failed(Failure::Send(error)),
+            };
+            match answer.status {
+                StatusCode::OK => return Look::Body(page(answer, &url)),
+                StatusCode::NOT_MODIFIED if validators.is_some() => return Look::Unchanged,
+                StatusCode::MOVED_PERMANENTLY
+                | StatusCode::FOUND
+                | StatusCode::SEE_OTHER
+                | StatusCode::TEMPORARY_REDIRECT
+                | StatusCode::PERMANENT_REDIRECT => match target(&answer, &url) {
+                    Some(next) => url = next,
+                    None => return Look::Failed(Failure::Location),
+                },
+                status => return Look::Failed(Failure::Status(status)),
+            }
+        }
+        Look::Failed(Failure::Redirects)
+    }
+
+    fn request(&self, uri: Uri, readers: usize, validators: Option<&Validators>) -> Outgoing {
+        let mut headers = HeaderMap::from_iter([
+            (ACCEPT, HeaderValue::from_static("*/*")),
+            // The ping says that caches on the way are stale (F08).
+            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        ]);
+        // How many read this feed, where publishers' log analysers look for it (F04, F06).
+        let agent = format!("{}; {readers} subscribers)", self.parts.user_agent.trim_end_matches(')'));
+        if let Ok(agent) = HeaderValue::from_str(&agent) {
+            headers.insert(USER_AGENT, agent);
+        }
+        headers.insert(SUBSCRIBERS, HeaderValue::from(readers));
+        let mut echo = |name: HeaderName, value: Option<&Vec<u8>>| {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_bytes(value).ok()) {
+                headers.insert(name, value);
+            }
+        };
+        if let Some(validators) = validators {
+            echo(IF_NONE_MATCH, validators.etag.as_ref());
+            echo(IF_MODIFIED_SINCE, validators.last_modified.as_ref());
+        }
+        Outgoing {
+            purpose: Purpose::Fetch,
+            method: Method::GET,
+            uri,
+            headers,
+            body: Bytes::new(),
+            timeout: self.parts.fetch.timeout,
+            max_body: self.parts.fetch.max_bytes,
+            overflow: Overflow::Fail,
+        }
+    }
+}
+
+/// Where a redirect leads; a fragment is the user agent's affair and goes.
+fn target(answer: &Answer, from: &Url) -> Option<Url> {
+    let location = answer.headers.get(LOCATION)?.to_str().ok()?;
+    let mut url = from.join(location).ok()?;
+    url.set_fragment(None);
+    Some(url)
+}
+
+fn page(answer: Answer, url: &Url) -> Page {
+    let octets = |name: HeaderName| answer.headers.get(name).map(|value| value.as_bytes().to_vec());
+    let links = protocol::link::parse(answer.headers.get_all(LINK).iter().map(HeaderValue::as_bytes));
+    // Relative targets are relative to where the body came from (L03).
+    let targets = |rel: &str| -> Vec<String> {
+        let found = links.iter().filter(|link| link.rels.iter().any(|other| other.eq_ignore_ascii_case(rel)));
+        found.map(|link| absolute(url, &link.target)).collect()
+    };
+    Page {
+        content_type: octets(CONTENT_TYPE),
+        validators: Validators {
+            url: url.to_string(),
+            etag: octets(ETAG),
+            last_modified: octets(LAST_MODIFIED),
+        },
+        self_link: targets("self").into_iter().next(),
+        hub_links: targets("hub"),
+        body: answer.body,
+    }
+}
+
+/// An absolute link stays as it is spelled (D06); a relative one is completed.
+fn absolute(base: &Url, target: &str) -> String {
+    match Url::parse(target) {
+        Ok(_) => target.to_owned(),
+        Err(_relative) => base.join(target).map_or_else(|_| target.to_owned(), String::from),
+    }
+}

@@ -1,0 +1,74 @@
+//! Publishing: learns that a topic changed, looks, and makes what is new a publication (WebSub §6, 0.3 §7.1-7.2).
+//!
+//! # Invariants
+//! - A ping that was answered 204 is a pending fetch on disk; there is one a topic, however often it is pinged (P08).
+//! - A fetch that began before the newest ping does not answer it: the topic is looked at again.
+//! - What a fetch found becomes durable in one commit: publications, digests, the topic's head, the fan-outs, and the
+//!   end of the pending fetch. A crash leaves all of it or none.
+//! - A ping for a topic that nobody subscribes to is answered and forgotten (P07).
+
+mod fetch;
+mod news;
+mod ping;
+mod work;
+
+pub use work::Looking;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    agenda::Poke,
+    clock::{Clock, Timestamp},
+    config::FetchConfig,
+    distribution::Distribution,
+    feed::Volatile,
+    outbound::Transport,
+    protocol::TopicId,
+    store::Store,
+    telemetry::Metrics,
+};
+
+/// What the room is built from.
+#[derive(Debug)]
+pub struct Parts {
+    pub store: Store,
+    pub transport: Arc<dyn Transport>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub fetch: FetchConfig,
+    /// Entries of one publication (F25).
+    pub max_entries: usize,
+    pub feed: Arc<Volatile>,
+    /// Our own address, for topics that do not spell it themselves (D06).
+    pub hub_url: String,
+    /// What we call ourselves; ends in the hub's address in brackets.
+    pub user_agent: String,
+    pub distribution: Arc<Distribution>,
+}
+
+/// The service behind `hub.mode=publish`.
+#[derive(Debug)]
+pub struct Publishing {
+    parts: Parts,
+    /// When the fetch under way of a topic began.
+    under_way: Mutex<HashMap<TopicId, Timestamp>>,
+    poke: Poke,
+}
+
+impl Publishing {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self { parts, under_way: Mutex::default(), poke: Poke::new() })
+    }
+
+    /// What wakes the agenda of fetches.
+    pub fn poke(&self) -> Poke {
+        self.poke.clone()
+    }
+
+    fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<TopicId, Timestamp>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

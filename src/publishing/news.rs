@@ -1,0 +1,124 @@
+//! What is new in a body, as publications (F13-F25). Decides from values alone; the store is asked through a closure.
+
+use crate::{
+    clock::Timestamp,
+    feed::{self, Document, Entry, EntryDigest, EntryId, Format, Volatile},
+    protocol::TopicUrl,
+    store::{Publication, PublishedEntry, Topic},
+};
+
+use super::fetch::Page;
+
+/// A publication and its body.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) publication: Publication,
+    pub(super) content: Vec<u8>,
+}
+
+/// What the body of a topic comes to.
+#[derive(Debug)]
+pub(super) struct News {
+    /// In the order of their sequence numbers; none where nothing changed that counts.
+    pub(super) made: Vec<Made>,
+    /// The description of the whole body.
+    pub(super) whole: Publication,
+    /// Every entry that the body shows, for the memory of digests.
+    pub(super) shown: Vec<(EntryId, EntryDigest)>,
+    pub(super) format: Format,
+    pub(super) envelope: feed::BodyDigest,
+}
+
+/// What the diff needs besides the body.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    pub(super) topic: Option<&'a Topic>,
+    pub(super) url: &'a TopicUrl,
+    pub(super) hub_url: &'a str,
+    pub(super) volatile: &'a Volatile,
+    pub(super) max_entries: usize,
+    pub(super) now: Timestamp,
+}
+
+/// Diffs a body against what is known. `seen` says whether this version of an entry was seen before.
+pub(super) fn find(page: &Page, known: &Known<'_>, seen: &mut dyn FnMut(&Entry) -> bool) -> News {
+    let document = feed::read(&page.body, page.content_type.as_deref(), known.volatile);
+    let head = known.topic.map_or(0, |topic| topic.head);
+    let first_of_fetch = head.saturating_add(1);
+    let whole = Publication {
+        at: known.now,
+        format: document.format,
+        content_type: page.content_type.clone(),
+        self_url: self_url(page, &document, known.url),
+        hub_url: hub_url(page, &document, known.hub_url),
+        context: document.context,
+        entries: Vec::new(),
+        insert_at: 0,
+        length: length(page.body.len()),
+        document_length: length(page.body.len()),
+        first_of_fetch,
+    };
+    let new = feed::news(&document, seen);
+    let made = if !new.is_empty() {
+        // Parts of one fetch in document order (F24, F25).
+        new.chunks(known.max_entries.max(1)).map(|part| cut(page, &document, &whole, part)).collect()
+    } else if is_same(known.topic, &document) {
+        Vec::new()
+    } else if document.format == Format::Opaque {
+        vec![Made { publication: whole.clone(), content: page.body.to_vec() }]
+    } else {
+        // The feed itself changed and no entry did: the feed with none of its old entries (F13).
+        vec![cut(page, &document, &whole, &[])]
+    };
+    News {
+        made,
+        whole,
+        shown: document.entries.iter().map(|entry| (entry.id, entry.digest)).collect(),
+        format: document.format,
+        envelope: document.envelope,
+    }
+}
+
+fn is_same(topic: Option<&Topic>, document: &Document) -> bool {
+    topic.is_some_and(|topic| topic.format == document.format && topic.envelope == document.envelope)
+}
+
+/// The body with only these entries, by their place in the document, left in it.
+fn cut(page: &Page, document: &Document, whole: &Publication, kept: &[usize]) -> Made {
+    let mut at = 0_usize;
+    let mut wanted = kept.iter().peekable();
+    let rendered = feed::render(&page.body, document, &mut |_entry| {
+        let is_kept = wanted.peek().is_some_and(|next| **next == at);
+        if is_kept {
+            wanted.next();
+        }
+        at = at.saturating_add(1);
+        is_kept
+    });
+    let publication = Publication {
+        entries: rendered.entries.iter().map(PublishedEntry::from).collect(),
+        insert_at: length(rendered.insert_at),
+        length: length(rendered.body.len()),
+        ..whole.clone()
+    };
+    Made { publication, content: rendered.body }
+}
+
+fn length(octets: usize) -> u64 {
+    u64::try_from(octets).unwrap_or(u64::MAX)
+}
+
+/// The topic's own name for itself where it is a usable one, headers before elements (L02, D07).
+fn self_url(page: &Page, document: &Document, url: &TopicUrl) -> String {
+    let usable = |link: &&String| TopicUrl::parse(link).is_ok();
+    let declared = [&page.self_link, &document.self_link].into_iter().flatten().find(usable);
+    declared.cloned().unwrap_or_else(|| url.as_str().to_owned())
+}
+
+/// Our address as the topic spells it, else as the operator does (D06).
+fn hub_url(page: &Page, document: &Document, configured: &str) -> String {
+    let ours = TopicUrl::parse(configured).map(|url| url.id()).ok();
+    let is_ours = |link: &&String| ours.is_some() && TopicUrl::parse(link).map(|url| url.id()).ok() == ours;
+    let spelled = page.hub_links.iter().chain(&document.hub_links).find(is_ours);
+    spelled.map_or(configured, String::as_str).to_owned()
+}

@@ -1,0 +1,281 @@
+//! The work of the agenda of fetches: look, diff, commit, wake the fan-out.
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::{debug, info, warn};
+
+use super::{
+    Publishing,
+    fetch::{Look, Page},
+    news::{self, Known, News},
+};
+use crate::{
+    agenda::Work,
+    clock::Timestamp,
+    feed::{EntryDigest, EntryId},
+    outbound::SendError,
+    protocol::{TopicId, TopicUrl},
+    store::{Commit, Due, FanOut, FanOutId, PendingFetch, Record, StoreError, Topic, TopicDocument},
+    telemetry::Fetched,
+};
+
+/// A sighting is renewed when it is this old, so that an unchanged feed costs one write a day and entry (F18).
+const SIGHT_AGE: Duration = Duration::from_hours(24);
+/// Subscriptions are counted up to here for the publisher's log: more would make every fetch a walk over all of them.
+const READERS: usize = 10_000;
+/// Pause when the store fails: the row stays due.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The work of the agenda of fetches.
+#[derive(Debug)]
+pub struct Looking(pub Arc<Publishing>);
+
+impl Work for Looking {
+    async fn run(self: Arc<Self>, due: Due) {
+        let Some(topic) = due.topic() else { return };
+        if let Err(error) = self.0.look_at(topic, due).await {
+            warn!(%error, "a fetch met a store that fails; it stays due");
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+        self.0.under_way().remove(&topic);
+    }
+}
+
+/// What is decided about a topic before its lock is taken.
+enum Found {
+    News(Box<(News, Page)>),
+    Unchanged,
+    Failed,
+    Dropped,
+}
+
+impl Publishing {
+    async fn look_at(self: &Arc<Self>, topic: TopicId, due: Due) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let Some(fetch) = store.pending_fetch(topic)?.filter(|fetch| fetch.due_at == due.at) else {
+            return store.commit(Record::DueDropped(due).into()).await;
+        };
+        if !store.has_subscriptions(topic)? {
+            let _held = store.topic_locks().write(topic.as_bytes()).await;
+            let Some(current) = store.pending_fetch(topic)? else { return Ok(()) };
+            return store.commit(Record::FetchDone { topic, was: current.due_at }.into()).await;
+        }
+        let began = self.parts.clock.now().max(fetch.pinged_at);
+        self.under_way().insert(topic, began);
+        let known = store.topic(topic)?;
+        let readers = store.read(move |store| store.count_subscriptions(topic, READERS)).await?;
+        let look = self.look(&fetch.url, readers, known.as_ref().map(|topic| &topic.validators)).await;
+        let found = self.read(topic, &fetch, known.clone(), look).await?;
+        let _held = store.topic_locks().write(topic.as_bytes()).await;
+        let Some(current) = store.pending_fetch(topic)? else { return Ok(()) };
+        let mut commit = Commit::new();
+        let now = self.parts.clock.now();
+        let has_news = match &found {
+            Found::News(news) => self.publish(topic, &fetch, known.as_ref(), news, &mut commit).await?,
+            _ => false,
+        };
+        let next = if current.pinged_at > began {
+            // Pinged while it was fetched: that ping is not answered yet.
+            let due_at = now.max(began.after(self.parts.fetch.coalesce));
+            Some(PendingFetch { due_at, ..current.clone() })
+        } else {
+            self.again(&current, &found, has_news, now)
+        };
+        let was = current.due_at;
+        let next_due = next.as_ref().map(|fetch| fetch.due_at);
+        commit.push(match next {
+            Some(fetch) => Record::FetchPut { topic, fetch, was: Some(was) },
+            None => Record::FetchDone { topic, was },
+        });
+        store.commit(commit).await?;
+        if let Some(due_at) = next_due {
+            self.poke.due(due_at);
+        }
+        if has_news {
+            self.parts.distribution.wake();
+        }
+        Ok(())
+    }
+
+    /// Diffs what was fetched, on a thread that may take its time.
+    async fn read(
+        self: &Arc<Self>,
+        topic: TopicId,
+        fetch: &PendingFetch,
+        known: Option<Topic>,
+        look: Look,
+    ) -> Result<Found, StoreError> {
+        let count = |fetched| self.parts.metrics.fetches.add(fetched);
+        let url = fetch.url.clone();
+        match look {
+            Look::Body(page) => {
+                let publishing = Arc::clone(self);
+                let now = self.parts.clock.now();
+                let found = self.parts.store.read(move |store| {
+                    let known = Known {
+                        topic: known.as_ref(),
+                        url: &url,
+                        hub_url: &publishing.parts.hub_url,
+                        volatile: &publishing.parts.feed,
+                        max_entries: publishing.parts.max_entries,
+                        now,
+                    };
+                    let mut failed = Ok(());
+                    let news = news::find(&page, &known, &mut |entry| match store.last_sight(
+                        topic,
+                        entry.id,
+                        entry.digest,
+                    ) {
+                        Ok(seen) => seen.is_some(),
+                        Err(error) => {
+                            failed = Err(error);
+                            true
+                        }
+                    });
+                    failed.map(|()| Box::new((news, page)))
+                });
+                let found = found.await?;
+                count(if found.0.made.is_empty() { Fetched::Unchanged } else { Fetched::New });
+                Ok(Found::News(found))
+            }
+            Look::Unchanged => {
+                count(Fetched::Unchanged);
+                Ok(Found::Unchanged)
+            }
+            Look::TooLarge => {
+                count(Fetched::TooLarge);
+                warn!(
+                    topic = fetch.url.as_str(),
+                    limit = self.parts.fetch.max_bytes,
+                    "topic is over [fetch] max_bytes and was dropped; what was known of it stays"
+                );
+                Ok(Found::Dropped)
+            }
+            Look::Failed(reason) => {
+                let is_refused = matches!(&reason, super::fetch::Failure::Send(SendError::Refused(_)));
+                count(if is_refused { Fetched::Refused } else { Fetched::Failed });
+                warn!(topic = fetch.url.as_str(), %reason, attempts = fetch.attempts, "fetch failed");
+                Ok(Found::Failed)
+            }
+        }
+    }
+
+    /// The records of a look that brought a body. Says whether there is something to fan out.
+    async fn publish(
+        &self,
+        topic: TopicId,
+        fetch: &PendingFetch,
+        known: Option<&Topic>,
+        (news, page): &(News, Page),
+        commit: &mut Commit,
+    ) -> Result<bool, StoreError> {
+        let now = self.parts.clock.now();
+        let mut head = known.map_or(0, |topic| topic.head);
+        for made in &news.made {
+            head = head.saturating_add(1);
+            let (publication, content) = (made.publication.clone(), made.content.clone());
+            commit.push(Record::PublicationAdded { topic, seq: head, publication, content });
+            let fanout = FanOut { cursor: None, open: Vec::new(), end: None, since: now };
+            commit.push(Record::FanOutPut(FanOutId::whole(topic, head), fanout));
+            self.parts.metrics.publications.inc();
+            info!(
+                topic = fetch.url.as_str(),
+                seq = head,
+                entries = made.publication.entries.len(),
+                octets = made.publication.length,
+                "published"
+            );
+        }
+        for (id, digest) in self.stale_sightings(topic, &news.shown, now).await? {
+            commit.push(Record::EntrySeen(topic, id, digest, now));
+        }
+        for name in self.other_names(topic, news, page)? {
+            commit.push(Record::AliasPut { name, topic });
+        }
+        let validators = page.validators.clone();
+        let is_new = !news.made.is_empty();
+        if is_new {
+            let publication = news.whole.clone();
+            let document = TopicDocument { seq: head, publication, body: page.body.to_vec() };
+            commit.push(Record::DocumentPut(topic, document));
+        }
+        let url = fetch.url.as_str().to_owned();
+        let record =
+            Topic { url, head, format: news.format, envelope: news.envelope, validators, fetched_at: now };
+        if is_new || known.is_none_or(|known| known.validators != record.validators) {
+            commit.push(Record::TopicPut(topic, record));
+        } else {
+            debug!(topic = fetch.url.as_str(), "nothing new");
+        }
+        Ok(is_new)
+    }
+
+    /// The names by which publishers may ping the topic that are not noted yet: where its redirects end, and what it
+    /// calls itself (P09).
+    fn other_names(&self, topic: TopicId, news: &News, page: &Page) -> Result<Vec<TopicId>, StoreError> {
+        let mut names = Vec::new();
+        for url in [&page.validators.url, &news.whole.self_url] {
+            let Ok(name) = TopicUrl::parse(url).map(|url| url.id()) else { continue };
+            let is_noted = name == topic
+                || names.contains(&name)
+                || self.parts.store.topics_named(name, usize::from(u8::MAX))?.contains(&topic);
+            if !is_noted {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The shown entries whose sighting is missing or old.
+    async fn stale_sightings(
+        &self,
+        topic: TopicId,
+        shown: &[(EntryId, EntryDigest)],
+        now: Timestamp,
+    ) -> Result<Vec<(EntryId, EntryDigest)>, StoreError> {
+        let shown = shown.to_vec();
+        let limit = now.before(SIGHT_AGE);
+        self.parts
+            .store
+            .read(move |store| {
+                let mut stale = Vec::new();
+                for (id, digest) in shown {
+                    if store.last_sight(topic, id, digest)?.is_none_or(|seen| seen < limit) {
+                        stale.push((id, digest));
+                    }
+                }
+                Ok(stale)
+            })
+            .await
+    }
+
+    /// Whether and when the topic is looked at again although nobody pinged since.
+    fn again(
+        &self,
+        current: &PendingFetch,
+        found: &Found,
+        has_news: bool,
+        now: Timestamp,
+    ) -> Option<PendingFetch> {
+        let rules = &self.parts.fetch;
+        let nth = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        match found {
+            Found::Dropped => None,
+            Found::Failed => rules.retry.get(nth(current.attempts)).map(|pause| PendingFetch {
+                due_at: now.after(*pause),
+                attempts: current.attempts.saturating_add(1),
+                ..current.clone()
+            }),
+            Found::News(_) | Found::Unchanged if has_news => None,
+            // The ping may have beaten the publisher's cache (P12).
+            Found::News(_) | Found::Unchanged => {
+                rules.look_again.get(nth(current.looks)).map(|after| PendingFetch {
+                    due_at: now.max(current.pinged_at.after(*after)),
+                    attempts: 0,
+                    looks: current.looks.saturating_add(1),
+                    ..current.clone()
+                })
+            }
+        }
+    }
+}
