@@ -1,0 +1,120 @@
+//! A request becomes a pending intent on disk, before it is answered; or, for an explicit `hub.verify=sync`, is
+//! verified on the spot (S13, S27, S28).
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::debug;
+
+use super::{Subscribing, policy::Forbidden};
+use crate::{
+    clock::Timestamp,
+    protocol::{IntentRequest, PairId, Situation, Verdict, VerifyMode},
+    store::{PendingIntent, Record, StoreError},
+};
+
+/// What the answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// 204: verified before the answer.
+    Verified,
+    /// 202: to be verified.
+    Pending,
+}
+
+/// Why a well-formed request is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Unaccepted {
+    /// 403.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// 409 (V14).
+    #[error("hub.callback: the verification of intent failed")]
+    Unverified,
+    /// 503: nothing is wrong with the request (S30).
+    #[error("too much is being verified at this moment; try again")]
+    Busy,
+    /// 429: too many requests name this host.
+    #[error("hub.callback: too many requests wait for this host; try again later")]
+    TooManyForHost,
+    /// 503.
+    #[error("the hub cannot store the request at this moment; try again")]
+    Store(#[from] StoreError),
+}
+
+impl Subscribing {
+    /// Accepts a request or says why not. When it returns [`Accepted`], what was accepted is on disk.
+    pub async fn accept(self: &Arc<Self>, request: IntentRequest) -> Result<Accepted, Unaccepted> {
+        self.check(&request)?;
+        if request.verify == VerifyMode::Sync {
+            if let Ok(permit) = self.sync.try_acquire() {
+                let verified = self.verify_now(request).await;
+                drop(permit);
+                return verified;
+            }
+            if !request.async_offered {
+                return Err(Unaccepted::Busy);
+            }
+        }
+        self.note(request).await
+    }
+
+    async fn note(&self, request: IntentRequest) -> Result<Accepted, Unaccepted> {
+        let store = &self.parts.store;
+        let pair = PairId { topic: request.topic.id(), callback: request.callback.id() };
+        let host = request.callback.host_key();
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let old = store.intent(pair)?;
+        if old.is_none() && self.pending.of(&host) >= self.parts.per_callback_host {
+            return Err(Unaccepted::TooManyForHost);
+        }
+        let now = self.parts.clock.now();
+        // Later than the one it replaces, even within one millisecond: the newer request wins (V17).
+        let accepted_at =
+            old.as_ref().map_or(now, |old| now.max(old.accepted_at.after(Duration::from_millis(1))));
+        // After the answer is flushed and the subscriber had a moment to note it (S35).
+        let due_at = now.after(self.parts.verification.delay);
+        let intent = pending(request, accepted_at, due_at);
+        let was = old.as_ref().map(|old| old.due_at);
+        store.commit(Record::IntentPut { pair, intent, was }.into()).await?;
+        if old.is_none() {
+            self.pending.add(&host);
+        }
+        self.poke.due(due_at);
+        Ok(Accepted::Pending)
+    }
+
+    async fn verify_now(&self, request: IntentRequest) -> Result<Accepted, Unaccepted> {
+        let now = self.parts.clock.now();
+        let intent = pending(request, now, now);
+        let pair = PairId { topic: intent.topic.id(), callback: intent.callback.id() };
+        let lease = self.leases.grant(intent.asked_lease);
+        let asked_at = self.parts.clock.now();
+        match self.ask(&intent, lease, Situation::Sync).await {
+            Verdict::Verified => {
+                self.apply(pair, &intent, lease, asked_at).await?;
+                Ok(Accepted::Verified)
+            }
+            verdict => {
+                debug!(?verdict, "synchronous verification failed");
+                Err(Unaccepted::Unverified)
+            }
+        }
+    }
+}
+
+fn pending(request: IntentRequest, accepted_at: Timestamp, due_at: Timestamp) -> PendingIntent {
+    PendingIntent {
+        mode: request.mode,
+        topic: request.topic,
+        callback: request.callback,
+        profile: request.profile,
+        secret: request.secret,
+        verify_token: request.verify_token,
+        signature: request.signature,
+        asked_lease: request.lease_seconds,
+        accepted_at,
+        due_at,
+        attempts: 0,
+        refresh: false,
+    }
+}

@@ -1,0 +1,80 @@
+//! Leases: the end of them, and the refresh that a 0.3 subscription is owed (V18, V19).
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::Subscribing;
+use crate::{
+    agenda::Work,
+    protocol::Mode,
+    store::{Commit, Due, PendingIntent, Record, StoreError, Subscription},
+};
+
+/// The work of the agenda of leases.
+#[derive(Debug)]
+pub struct Leases(pub Arc<Subscribing>);
+
+impl Work for Leases {
+    async fn run(self: Arc<Self>, due: Due) {
+        if let Err(error) = self.0.attend(due).await {
+            warn!(%error, "a lease met a store that fails; it stays due");
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    }
+}
+
+impl Subscribing {
+    async fn attend(&self, due: Due) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let Some(pair) = due.pair() else {
+            return store.commit(Record::DueDropped(due).into()).await;
+        };
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let subscription = store.subscription(pair)?.filter(|found| found.lease_due() == due.at);
+        let Some(subscription) = subscription else {
+            return store.commit(Record::DueDropped(due).into()).await;
+        };
+        let now = self.parts.clock.now();
+        let lease_due = subscription.lease_due();
+        if !subscription.is_active_at(now) {
+            let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
+            info!(topic = subscription.topic.as_str(), callback = %subscription.callback, "lease ended");
+            self.parts.metrics.leases_ended.inc();
+            let ended = Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due };
+            return store.commit(ended.into()).await;
+        }
+        // Asked once a lease: the verification has its own retries, and its success sets the next refresh.
+        let mut commit = Commit::new();
+        let is_asked = store.intent(pair)?.is_some();
+        if !is_asked {
+            let intent = refresh(&subscription, now);
+            commit.push(Record::IntentPut { pair, intent, was: None });
+            self.pending.add(&subscription.callback.host_key());
+        }
+        let unrefreshed = Subscription { refresh_at: None, ..subscription };
+        self.lease_poke.due(unrefreshed.lease_due());
+        commit.push(Record::SubscriptionPut { pair, subscription: unrefreshed, was: Some(lease_due) });
+        store.commit(commit).await?;
+        self.poke.due(now);
+        Ok(())
+    }
+}
+
+/// The same parameters and token again, with a new challenge (V19).
+fn refresh(subscription: &Subscription, now: crate::clock::Timestamp) -> PendingIntent {
+    PendingIntent {
+        mode: Mode::Subscribe,
+        topic: subscription.topic.clone(),
+        callback: subscription.callback.clone(),
+        profile: subscription.profile,
+        secret: subscription.secret.clone(),
+        verify_token: subscription.verify_token.clone(),
+        signature: subscription.signature,
+        asked_lease: subscription.asked_lease,
+        accepted_at: subscription.accepted_at,
+        due_at: now,
+        attempts: 0,
+        refresh: true,
+    }
+}

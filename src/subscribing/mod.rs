@@ -1,0 +1,91 @@
+//! Subscribing: asks, proves, leases (WebSub §5, 0.4 §5, 0.3 §6).
+//!
+//! # Invariants
+//! - A 202 means that the intent is on disk, with everything it would change (V16). Nothing of an active subscription
+//!   changes before the subscriber has echoed the challenge, and then everything changes in one commit.
+//! - One intent of a pair is verified at a time; a newer request replaces what is left of the older one's retries, and
+//!   what was proved later than something newer was applied is dropped (V17).
+//! - A failed or abandoned verification leaves the old state as it was (V15).
+//! - Whether a pair exists makes no difference to any answer (S32).
+
+mod intake;
+mod lease;
+mod pending;
+mod policy;
+mod verify;
+
+pub use intake::{Accepted, Unaccepted};
+pub use lease::Leases;
+pub use verify::Verifying;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::{
+    agenda::Poke,
+    clock::Clock,
+    config::{LeaseConfig, VerificationConfig},
+    outbound::{Guard, Lanes, Transport},
+    protocol::LeaseRules,
+    random::Random,
+    store::{Store, StoreError},
+    telemetry::Metrics,
+};
+use pending::PendingCounts;
+
+/// What the room is built from.
+#[derive(Debug)]
+pub struct Parts {
+    pub store: Store,
+    pub transport: Arc<dyn Transport>,
+    pub lanes: Lanes,
+    pub guard: Arc<Guard>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<Random>,
+    pub metrics: Arc<Metrics>,
+    pub lease: LeaseConfig,
+    pub verification: VerificationConfig,
+    /// Pending intents of one callback host (X03).
+    pub per_callback_host: usize,
+    /// Our own address: no subscription may name it (X02).
+    pub hub_url: String,
+}
+
+/// The service behind `hub.mode=subscribe` and `unsubscribe`.
+#[derive(Debug)]
+pub struct Subscribing {
+    parts: Parts,
+    leases: LeaseRules,
+    pending: PendingCounts,
+    /// Synchronous verifications under way (S13).
+    sync: Semaphore,
+    poke: Poke,
+    lease_poke: Poke,
+}
+
+impl Subscribing {
+    /// Counts what is pending; reads the store.
+    pub async fn new(parts: Parts) -> Result<Arc<Self>, StoreError> {
+        let pending = PendingCounts::load(&parts.store).await?;
+        let LeaseConfig { min, default, max, refresh_at } = parts.lease;
+        Ok(Arc::new(Self {
+            leases: LeaseRules { min, default, max, refresh_at },
+            pending,
+            sync: Semaphore::new(parts.verification.concurrency),
+            poke: Poke::new(),
+            lease_poke: Poke::new(),
+            parts,
+        }))
+    }
+
+    /// What wakes the agenda of intents.
+    pub fn poke(&self) -> Poke {
+        self.poke.clone()
+    }
+
+    /// What wakes the agenda of leases.
+    pub fn lease_poke(&self) -> Poke {
+        self.lease_poke.clone()
+    }
+}

@@ -1,0 +1,273 @@
+//! Verification of intent: ask the callback, judge the echo, and swap everything in one commit (V01-V17).
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method,
+    header::{ACCEPT, AUTHORIZATION},
+};
+use sha2::{Digest, Sha256};
+use tracing::{debug, info, warn};
+
+use super::Subscribing;
+use crate::{
+    agenda::Work,
+    clock::Timestamp,
+    outbound::{Outgoing, Overflow, Purpose},
+    protocol::{CallbackUrl, Mode, PairId, Profile, Reply, Situation, Verdict, verification},
+    store::{Commit, Due, PendingIntent, Record, StoreError, Subscription},
+    telemetry::Verified,
+};
+
+/// Octets of an echo that are read (V09).
+const ECHO: usize = 8 << 10;
+/// Retries further apart than this are only for callback hosts that proved an intent before (V13, X04).
+const STRANGERS: Duration = Duration::from_mins(10);
+/// Pause when the store fails: the row stays due.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The work of the agenda of intents.
+#[derive(Debug)]
+pub struct Verifying(pub Arc<Subscribing>);
+
+impl Work for Verifying {
+    async fn run(self: Arc<Self>, due: Due) {
+        if let Err(error) = self.0.verify(due).await {
+            warn!(%error, "a verification met a store that fails; it stays due");
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+    }
+}
+
+impl Subscribing {
+    async fn verify(&self, due: Due) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let Some(pair) = due.pair() else {
+            return store.commit(Record::DueDropped(due).into()).await;
+        };
+        let Some(intent) = store.intent(pair)?.filter(|intent| intent.due_at == due.at) else {
+            return store.commit(Record::DueDropped(due).into()).await;
+        };
+        let situation = match intent.profile {
+            Profile::P03 => Situation::P03,
+            Profile::Websub => Situation::Websub,
+        };
+        let lease = self.leases.grant(intent.asked_lease);
+        let asked_at = self.parts.clock.now();
+        match self.ask(&intent, lease, situation).await {
+            Verdict::Verified => self.apply(pair, &intent, lease, asked_at).await,
+            Verdict::Refused => self.give_up(pair, &intent, true).await,
+            Verdict::Failed => self.give_up(pair, &intent, false).await,
+            Verdict::Again => self.retry(pair, &intent).await,
+        }
+    }
+
+    /// One request to the callback, with a challenge of its own (V04).
+    pub(super) async fn ask(&self, intent: &PendingIntent, lease: Duration, situation: Situation) -> Verdict {
+        let challenge = self.parts.random.challenge();
+        let lease = (intent.mode == Mode::Subscribe).then_some(lease);
+        let query =
+            verification::query(intent.mode, &intent.topic, &challenge, lease, intent.verify_token.as_ref());
+        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("*/*"))]);
+        if let Some(authorization) = intent.callback.authorization() {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        let request = Outgoing {
+            purpose: Purpose::Callback,
+            method: Method::GET,
+            uri: intent.callback.uri_with_query(&query),
+            headers,
+            body: Bytes::new(),
+            timeout: self.parts.verification.timeout,
+            max_body: ECHO,
+            overflow: Overflow::Truncate,
+        };
+        let host = intent.callback.host_key();
+        let answer = {
+            let _permit = self.parts.lanes.enter(host.as_str()).await;
+            self.parts.transport.send(request).await
+        };
+        let reply = match &answer {
+            Ok(answer) => Reply::Answered { status: answer.status.as_u16(), body: &answer.body },
+            Err(_) => Reply::Unreachable,
+        };
+        let verdict = verification::judge(situation, &challenge, reply, self.parts.verification.strict_echo);
+        let outcome = answer.as_ref().map_or_else(|error| error.label().to_owned(), |a| a.status.to_string());
+        debug!(mode = %intent.mode, callback = %intent.callback, ?verdict, outcome, "verification of intent");
+        self.parts.metrics.verifications.add(match verdict {
+            Verdict::Verified => Verified::Confirmed,
+            Verdict::Refused => Verified::Refused,
+            Verdict::Again => Verified::Again,
+            Verdict::Failed => Verified::Failed,
+        });
+        verdict
+    }
+
+    /// The subscriber confirmed: everything changes in one commit (V16).
+    pub(super) async fn apply(
+        &self,
+        pair: PairId,
+        intent: &PendingIntent,
+        lease: Duration,
+        asked_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        // The head must not move between reading it and the commit: a publication is for those active before it.
+        let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let now = self.parts.clock.now();
+        let old = store.subscription(pair)?;
+        let mut commit = Commit::new();
+        let is_done = self.clear(pair, intent, &mut commit)?;
+        let is_late = old.as_ref().is_some_and(|old| old.accepted_at > intent.accepted_at);
+        // A refresh of what ended meanwhile renews nothing.
+        let is_moot = intent.refresh && old.is_none();
+        if !is_late && !is_moot {
+            let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
+            let lease_due = old.as_ref().map(Subscription::lease_due);
+            let ended = Record::SubscriptionEnded { pair, lease_due, backlog_due };
+            match intent.mode {
+                Mode::Unsubscribe => commit.push(ended),
+                Mode::Subscribe => {
+                    let running = old.filter(|old| old.is_active_at(now));
+                    if running.is_none() {
+                        commit.push(ended);
+                    }
+                    let head = store.head(pair.topic)?;
+                    let since_seq = running.as_ref().map_or(head, |old| old.since_seq);
+                    let was = running.as_ref().map(Subscription::lease_due);
+                    let subscription = self.subscription(intent, lease, asked_at, since_seq);
+                    let lease_due = subscription.lease_due();
+                    commit.push(Record::SubscriptionPut { pair, subscription, was });
+                    commit.push(Record::HostVerified(host_id(&intent.callback), now));
+                    self.lease_poke.due(lease_due);
+                }
+            }
+            info!(
+                mode = %intent.mode,
+                topic = intent.topic.as_str(),
+                callback = %intent.callback,
+                lease_seconds = lease.as_secs(),
+                refresh = intent.refresh,
+                "intent verified"
+            );
+        }
+        store.commit(commit).await?;
+        if is_done {
+            self.pending.remove(&intent.callback.host_key());
+        }
+        Ok(())
+    }
+
+    fn subscription(
+        &self,
+        intent: &PendingIntent,
+        lease: Duration,
+        asked_at: Timestamp,
+        since_seq: u64,
+    ) -> Subscription {
+        Subscription {
+            topic: intent.topic.clone(),
+            callback: intent.callback.clone(),
+            profile: intent.profile,
+            secret: intent.secret.clone(),
+            verify_token: intent.verify_token.clone(),
+            signature: intent.signature,
+            asked_lease: intent.asked_lease,
+            // Counted from the moment of the verification request (V05).
+            granted_at: asked_at,
+            expires_at: asked_at.after(lease),
+            refresh_at: (intent.profile == Profile::P03)
+                .then(|| asked_at.after(self.leases.refresh_after(lease))),
+            accepted_at: intent.accepted_at,
+            since_seq,
+        }
+    }
+
+    /// Removes the pending intent if it is this one or older; a newer one stays (V17). Says whether it did.
+    fn clear(&self, pair: PairId, intent: &PendingIntent, commit: &mut Commit) -> Result<bool, StoreError> {
+        let current = self.parts.store.intent(pair)?;
+        let Some(current) = current.filter(|current| current.accepted_at <= intent.accepted_at) else {
+            return Ok(false);
+        };
+        commit.push(Record::IntentDone { pair, was: current.due_at });
+        Ok(true)
+    }
+
+    /// The verification ends without a yes. The old state stays (V15), except that a subscriber which says no to the
+    /// refresh of its own subscription has left (V19).
+    async fn give_up(
+        &self,
+        pair: PairId,
+        intent: &PendingIntent,
+        is_refused: bool,
+    ) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let mut commit = Commit::new();
+        let is_done = self.clear(pair, intent, &mut commit)?;
+        if intent.refresh
+            && is_refused
+            && let Some(old) = store.subscription(pair)?
+            && old.accepted_at == intent.accepted_at
+        {
+            let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
+            let lease_due = Some(old.lease_due());
+            commit.push(Record::SubscriptionEnded { pair, lease_due, backlog_due });
+        }
+        info!(
+            mode = %intent.mode,
+            topic = intent.topic.as_str(),
+            callback = %intent.callback,
+            refused = is_refused,
+            refresh = intent.refresh,
+            "intent not verified"
+        );
+        store.commit(commit).await?;
+        if is_done {
+            self.pending.remove(&intent.callback.host_key());
+        }
+        Ok(())
+    }
+
+    async fn retry(&self, pair: PairId, intent: &PendingIntent) -> Result<(), StoreError> {
+        let rules = &self.parts.verification;
+        let schedule = match intent.profile {
+            Profile::P03 => &rules.retry_03,
+            Profile::Websub => &rules.retry,
+        };
+        let index = usize::try_from(intent.attempts).unwrap_or(usize::MAX);
+        // A refresh goes on asking until the lease ends (V19).
+        let step = schedule.get(index).or_else(|| schedule.last().filter(|_| intent.refresh)).copied();
+        let is_known =
+            || self.parts.store.host_verified(host_id(&intent.callback)).map(|seen| seen.is_some());
+        let step = match step {
+            Some(step) if step > STRANGERS && !is_known()? => None,
+            step => step,
+        };
+        let Some(step) = step else { return self.give_up(pair, intent, false).await };
+        let store = &self.parts.store;
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let Some(current) = store.intent(pair)?.filter(|other| other.accepted_at == intent.accepted_at)
+        else {
+            return Ok(());
+        };
+        let due_at = self.parts.clock.now().after(step);
+        let attempts = intent.attempts.saturating_add(1);
+        let next = PendingIntent { due_at, attempts, ..current.clone() };
+        store.commit(Record::IntentPut { pair, intent: next, was: Some(current.due_at) }.into()).await?;
+        self.poke.due(due_at);
+        Ok(())
+    }
+}
+
+/// The callback's host as a key.
+fn host_id(callback: &CallbackUrl) -> [u8; 16] {
+    let digest: [u8; 32] = Sha256::digest(callback.host_key().as_str()).into();
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(digest) {
+        *to = from;
+    }
+    id
+}
