@@ -1,0 +1,287 @@
+//! The composition root: configuration, seams and listeners become a running hub.
+//!
+//! [`serve`] is what `hubbub serve` runs. [`App`] is the same without signals and without printing: the caller binds,
+//! the caller decides when to stop.
+
+use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::{
+    agenda::Agenda,
+    clock::{Clock, SystemClock},
+    config::Config,
+    distribution::{self, CatchUp, Distribution},
+    feed::Volatile,
+    inbound::{self, AdminParts, HubParts, Limits, Listening},
+    lifecycle::Signals,
+    outbound::{
+        BreakerRules, Breakers, CallbackClient, ClientSettings, FetchClient, Guard, GuardRules, LaneRules,
+        Lanes, PortRules, Transport,
+    },
+    publishing::{self, Looking, Publishing},
+    random::Random,
+    store::{DueKind, Store, StoreOptions},
+    subscribing::{self, Leases, Subscribing, Verifying},
+    supervise::Tasks,
+    telemetry::Metrics,
+};
+
+/// How long a stop may take after its deadline, for the last flush.
+const LAST_FLUSH: Duration = Duration::from_secs(5);
+
+/// What comes from outside the program and is replaced in tests.
+#[derive(Debug, Clone)]
+pub struct Seams {
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<Random>,
+}
+
+impl Seams {
+    /// The system's clock and the system's chance.
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), random: Arc::new(Random::from_system()) }
+    }
+}
+
+/// Runs a hub until SIGTERM or SIGINT.
+pub async fn serve(config: Config) -> Result<()> {
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    raise_file_limit();
+    let public = bind(config.server.listen, "[server] listen").await?;
+    let admin = bind(config.admin.listen, "[admin] listen").await?;
+    let stop_within = config.server.stop_within;
+    let app = App::start(config, Seams::system(), public, admin).await?;
+    // A closed standard output is no reason not to serve.
+    let _closed = announce(&app);
+    info!(hub = app.hub_url, admin = %app.admin_addr, "serving");
+    tokio::select! {
+        () = signals.asked_to_stop() => {}
+        () = app.tasks.stopping().cancelled() => {}
+    }
+    app.stop(stop_within).await
+}
+
+fn announce(app: &App) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "hub listening on {}", app.hub_url)?;
+    writeln!(out, "dashboard on http://{}/", app.admin_addr)?;
+    out.flush()
+}
+
+async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
+}
+
+/// A fan-out wants a socket for each request under way; the soft limit of many systems is 1024.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// A running hub.
+#[derive(Debug)]
+pub struct App {
+    /// The hub's own address, as subscribers know it.
+    pub hub_url: String,
+    pub admin_addr: SocketAddr,
+    store: Store,
+    tasks: Tasks,
+}
+
+impl App {
+    /// Opens the store, starts everything, and serves on the given listeners.
+    pub async fn start(
+        config: Config,
+        seams: Seams,
+        public: TcpListener,
+        admin: TcpListener,
+    ) -> Result<Self> {
+        let options = StoreOptions {
+            path: config.storage.path.clone(),
+            cache_bytes: config.storage.cache_bytes,
+            gather: config.storage.flush,
+        };
+        let store = tokio::task::spawn_blocking(move || Store::open(&options)).await??;
+        let hub_url = config.server.hub_url(public.local_addr()?)?.to_string();
+        let tasks = Tasks::new();
+        let metrics = Arc::new(Metrics::default());
+        let services = Services::build(&config, &seams, &store, &tasks, &metrics, &hub_url).await?;
+        services.distribution.resume_slow().await?;
+        services.start(&config, &seams, &store, &tasks);
+        let limits = Arc::new(limits(&config));
+        let sweeper = Arc::clone(&limits);
+        let stop = tasks.stopping().clone();
+        drop(tasks.spawn(async move { sweeper.sweep(stop).await }));
+        let admin_addr = admin.local_addr()?;
+        let listening = Listening {
+            max_connections: config.server.max_connections,
+            header_timeout: config.server.header_timeout,
+            drain: config.server.stop_within,
+        };
+        let hub = inbound::hub_router(HubParts {
+            subscribing: services.subscribing,
+            publishing: services.publishing,
+            store: store.clone(),
+            limits,
+            metrics: Arc::clone(&metrics),
+            tasks: tasks.clone(),
+            hub_url: hub_url.clone(),
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            max_body: config.server.max_body_bytes,
+        });
+        drop(tasks.spawn(inbound::serve(public, hub, listening, tasks.clone())));
+        let parts = AdminParts { store: store.clone(), metrics, hub_url: hub_url.clone() };
+        let operator = inbound::admin_router(parts);
+        drop(tasks.spawn(inbound::serve(admin, operator, listening, tasks.clone())));
+        Ok(Self { hub_url, admin_addr, store, tasks })
+    }
+
+    /// Stops intake, settles or checkpoints what is under way, flushes.
+    pub async fn stop(self, within: Duration) -> Result<()> {
+        let is_in_time = self.tasks.finish(within).await;
+        if !is_in_time {
+            warn!("some requests did not end in time; what they were for is on disk");
+        }
+        if tokio::time::timeout(LAST_FLUSH, self.store.close()).await.is_err() {
+            bail!("the store did not flush in time");
+        }
+        if self.tasks.failed() {
+            bail!("a background task kept failing");
+        }
+        info!("stopped");
+        Ok(())
+    }
+}
+
+/// The rooms that do the work.
+struct Services {
+    subscribing: Arc<Subscribing>,
+    publishing: Arc<Publishing>,
+    distribution: Arc<Distribution>,
+}
+
+impl Services {
+    async fn build(
+        config: &Config,
+        seams: &Seams,
+        store: &Store,
+        tasks: &Tasks,
+        metrics: &Arc<Metrics>,
+        hub_url: &str,
+    ) -> Result<Self> {
+        let guard = Arc::new(Guard::new(GuardRules {
+            allow: config.network.allow.clone(),
+            allow_fetch: config.network.allow_fetch.clone(),
+            allow_callback: config.network.allow_callback.clone(),
+            ports: PortRules::new(config.network.ports.clone()),
+        }));
+        let settings = ClientSettings {
+            user_agent: format!("hubbub/{} (+{hub_url})", env!("CARGO_PKG_VERSION")),
+            connect_timeout: config.delivery.connect_timeout,
+            idle_per_host: config.hosts.connections,
+        };
+        let callbacks: Arc<dyn Transport> = Arc::new(CallbackClient::new(&settings, Arc::clone(&guard))?);
+        let to_callbacks = Arc::clone(&callbacks);
+        let fetches = Arc::new(FetchClient::new(&settings, Arc::clone(&guard))?);
+        let per_host = config.hosts.connections;
+        let lanes = Lanes::new(LaneRules { per_host, total: config.delivery.concurrency });
+        let asking = Lanes::new(LaneRules { per_host, total: config.verification.concurrency });
+        let breakers = Arc::new(Breakers::new(BreakerRules {
+            failures: config.hosts.breaker_failures,
+            window: config.hosts.breaker_window,
+            min_tries: config.hosts.breaker_min_tries,
+            pause: config.hosts.breaker_pause,
+        }));
+        let feed = Arc::new(volatile(config)?);
+        let distribution = Distribution::new(distribution::Parts {
+            store: store.clone(),
+            transport: to_callbacks,
+            lanes,
+            breakers,
+            clock: Arc::clone(&seams.clock),
+            random: Arc::clone(&seams.random),
+            tasks: tasks.clone(),
+            metrics: Arc::clone(metrics),
+            delivery: config.delivery.clone(),
+            publications: config.publications.clone(),
+            feed: Arc::clone(&feed),
+            remember_for: config.feed.remember_for,
+        });
+        let publishing = Publishing::new(publishing::Parts {
+            store: store.clone(),
+            transport: fetches,
+            clock: Arc::clone(&seams.clock),
+            metrics: Arc::clone(metrics),
+            fetch: config.fetch.clone(),
+            max_entries: config.delivery.max_entries,
+            feed,
+            hub_url: hub_url.to_owned(),
+            user_agent: settings.user_agent.clone(),
+            distribution: Arc::clone(&distribution),
+        });
+        let subscribing = Subscribing::new(subscribing::Parts {
+            store: store.clone(),
+            transport: callbacks,
+            lanes: asking,
+            guard,
+            clock: Arc::clone(&seams.clock),
+            random: Arc::clone(&seams.random),
+            metrics: Arc::clone(metrics),
+            lease: config.lease.clone(),
+            verification: config.verification.clone(),
+            per_callback_host: config.limits.per_callback_host,
+            hub_url: hub_url.to_owned(),
+        })
+        .await?;
+        Ok(Self { subscribing, publishing, distribution })
+    }
+
+    /// Starts the loops over what waits.
+    fn start(&self, config: &Config, seams: &Seams, store: &Store, tasks: &Tasks) {
+        let agenda = |kind, poke, limit| {
+            Arc::new(Agenda { kind, store: store.clone(), clock: Arc::clone(&seams.clock), poke, limit })
+        };
+        let fetches = agenda(DueKind::Fetch, self.publishing.poke(), config.fetch.concurrency);
+        let intents = agenda(DueKind::Intent, self.subscribing.poke(), config.verification.concurrency);
+        let leases = agenda(DueKind::Lease, self.subscribing.lease_poke(), config.verification.concurrency);
+        let backlogs = agenda(DueKind::Backlog, self.distribution.poke(), config.delivery.concurrency);
+        keep(tasks, "fetches", fetches, Arc::new(Looking(Arc::clone(&self.publishing))));
+        keep(tasks, "verifications", intents, Arc::new(Verifying(Arc::clone(&self.subscribing))));
+        keep(tasks, "leases", leases, Arc::new(Leases(Arc::clone(&self.subscribing))));
+        keep(tasks, "catch-ups", backlogs, Arc::new(CatchUp(Arc::clone(&self.distribution))));
+        let distribution = Arc::clone(&self.distribution);
+        tasks.keep("fan-outs", move || Arc::clone(&distribution).run_fanouts());
+        let distribution = Arc::clone(&self.distribution);
+        tasks.keep("retention", move || distribution::sweep(Arc::clone(&distribution)));
+    }
+}
+
+fn keep<W: crate::agenda::Work>(tasks: &Tasks, name: &'static str, agenda: Arc<Agenda>, work: Arc<W>) {
+    let stop = tasks.stopping().clone();
+    tasks.keep(name, move || {
+        let (agenda, work, stop) = (Arc::clone(&agenda), Arc::clone(&work), stop.clone());
+        async move { agenda.run(work, stop).await }
+    });
+}
+
+/// The built-in names of volatile elements and the operator's own.
+fn volatile(config: &Config) -> Result<Volatile> {
+    let with = |own: &[&str], more: &[String]| -> Vec<String> {
+        own.iter().map(|name| (*name).to_owned()).chain(more.iter().cloned()).collect()
+    };
+    let feed = with(&Volatile::FEED, &config.feed.volatile_feed);
+    let entry = with(&Volatile::ENTRY, &config.feed.volatile_entry);
+    Volatile::parse(&feed, &entry).context("[feed] volatile_feed, volatile_entry")
+}
+
+fn limits(config: &Config) -> Limits {
+    let rules = &config.limits;
+    Limits::new(rules.subscribe_per_second, rules.publish_per_second, rules.burst)
+}

@@ -1,0 +1,185 @@
+//! The hub's one address: subscribe, unsubscribe, publish (S01-S05, P01-P04, section 8 of the conformance page).
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Extension, Request, State},
+    http::{
+        HeaderMap, Method, StatusCode,
+        header::{CONTENT_LENGTH, CONTENT_TYPE},
+    },
+    response::Response,
+    routing::any,
+};
+use ipnet::IpNet;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::{
+    Limits,
+    answer::{empty, later, method_not_allowed, plain},
+    client_ip::client_ip,
+    listener::Peer,
+    page, probes,
+};
+use crate::{
+    protocol::{self, Request as HubRequest},
+    publishing::Publishing,
+    store::{Store, StoreError},
+    subscribing::{Accepted, Subscribing, Unaccepted},
+    supervise::Tasks,
+    telemetry::{Answered, Metrics},
+};
+
+/// From the end of a request's head to the end of its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a client is told to wait where nothing better is known.
+const PAUSE: Duration = Duration::from_secs(10);
+/// What a form is called.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What the routes need.
+#[derive(Debug)]
+pub struct HubParts {
+    pub subscribing: Arc<Subscribing>,
+    pub publishing: Arc<Publishing>,
+    pub store: Store,
+    pub limits: Arc<Limits>,
+    pub metrics: Arc<Metrics>,
+    pub tasks: Tasks,
+    pub hub_url: String,
+    pub trusted_proxies: Vec<IpNet>,
+    pub max_body: usize,
+}
+
+/// The public routes.
+pub fn router(parts: HubParts) -> Router {
+    let probes = probes::router(parts.store.clone());
+    Router::new()
+        .route("/", any(hub))
+        .route("/subscribe", any(hub))
+        .route("/publish", any(hub))
+        .fallback(async || plain(StatusCode::NOT_FOUND, "there is nothing here; the hub is at /"))
+        .with_state(Arc::new(parts))
+        .merge(probes)
+}
+
+async fn hub(
+    State(parts): State<Arc<HubParts>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Response {
+    match *request.method() {
+        Method::POST => post(parts, peer, request).await,
+        Method::GET | Method::HEAD => {
+            let query = request.uri().query().unwrap_or_default();
+            if query.split('&').any(|pair| pair.starts_with("hub.mode")) {
+                return method_not_allowed("POST", "hub.mode: requests to a hub are sent with POST");
+            }
+            page::front(&parts.hub_url)
+        }
+        _ => method_not_allowed("GET, HEAD, POST", "requests to a hub are sent with POST"),
+    }
+}
+
+async fn post(parts: Arc<HubParts>, peer: SocketAddr, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    if !is_form(&head.headers) {
+        parts.metrics.requests.add(Answered::BadRequest);
+        return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Content-Type: only {FORM} is understood"));
+    }
+    let body = match read(&head.headers, body, parts.max_body).await {
+        Ok(body) => body,
+        Err(refusal) => {
+            parts.metrics.requests.add(Answered::BadRequest);
+            return refusal;
+        }
+    };
+    let client = client_ip(peer, &head.headers, &parts.trusted_proxies);
+    let request = match protocol::request::parse(&body) {
+        Ok(request) => request,
+        Err(rejection) => {
+            parts.metrics.requests.add(Answered::BadRequest);
+            return plain(rejection.status, rejection.message);
+        }
+    };
+    let allowed = match &request {
+        HubRequest::Intent(_) => parts.limits.subscribe(client),
+        HubRequest::Publish(_) => parts.limits.publish(client),
+    };
+    if let Err(wait) = allowed {
+        parts.metrics.requests.add(Answered::TooMany);
+        return later(StatusCode::TOO_MANY_REQUESTS, "too many requests from this address", wait);
+    }
+    // On a task of its own: what was begun is finished, even for a client that hung up.
+    let tasks = parts.tasks.clone();
+    match tasks.spawn(handle(parts, request)).await {
+        Ok(Some(response)) => response,
+        Ok(None) | Err(_) => later(StatusCode::SERVICE_UNAVAILABLE, "the hub is stopping", PAUSE),
+    }
+}
+
+async fn handle(parts: Arc<HubParts>, request: HubRequest) -> Response {
+    let (answered, response) = match request {
+        HubRequest::Intent(intent) => match parts.subscribing.accept(intent).await {
+            Ok(Accepted::Verified) => (Answered::Verified, empty(StatusCode::NO_CONTENT)),
+            Ok(Accepted::Pending) => (Answered::Pending, empty(StatusCode::ACCEPTED)),
+            Err(unaccepted) => refuse(&unaccepted),
+        },
+        HubRequest::Publish(topics) => match parts.publishing.ping(topics).await {
+            Ok(()) => (Answered::Pinged, empty(StatusCode::NO_CONTENT)),
+            Err(error) => unavailable(&error),
+        },
+    };
+    parts.metrics.requests.add(answered);
+    response
+}
+
+fn refuse(unaccepted: &Unaccepted) -> (Answered, Response) {
+    let text = unaccepted.to_string();
+    match unaccepted {
+        Unaccepted::Forbidden(_) => (Answered::Forbidden, plain(StatusCode::FORBIDDEN, text)),
+        Unaccepted::Unverified => (Answered::Unverified, plain(StatusCode::CONFLICT, text)),
+        Unaccepted::Busy => (Answered::Unavailable, later(StatusCode::SERVICE_UNAVAILABLE, text, PAUSE)),
+        Unaccepted::TooManyForHost => {
+            (Answered::TooMany, later(StatusCode::TOO_MANY_REQUESTS, text, PAUSE.saturating_mul(6)))
+        }
+        Unaccepted::Store(error) => unavailable(error),
+    }
+}
+
+fn unavailable(error: &StoreError) -> (Answered, Response) {
+    // The reason is the operator's: it may name a path.
+    debug!(%error, "a request could not be stored");
+    let text = "the hub cannot store the request at this moment; try again";
+    (Answered::Unavailable, later(StatusCode::SERVICE_UNAVAILABLE, text, PAUSE))
+}
+
+/// Parameters of the media type say nothing we need; a missing type is a form from an old client (S02).
+fn is_form(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    essence.is_empty() || essence.eq_ignore_ascii_case(FORM)
+}
+
+async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<axum::body::Bytes, Response> {
+    let too_large =
+        || plain(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {limit} octets"));
+    // What is announced too long is refused before it is sent: the client may be waiting for a word.
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let refusal = match timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
+        Ok(Ok(body)) => return Ok(body),
+        Ok(Err(error)) => {
+            let is_over = std::error::Error::source(&error)
+                .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
+            if is_over { too_large() } else { plain(StatusCode::BAD_REQUEST, "the body could not be read") }
+        }
+        Err(_elapsed) => plain(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+    };
+    Err(refusal)
+}

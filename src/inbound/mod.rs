@@ -1,0 +1,25 @@
+//! The way in: HTTP.
+//!
+//! Public: `POST /` is the hub (`/subscribe` and `/publish` are aliases, as on Google's hub), `GET /` a page for people,
+//! `/livez`, `/readyz`. Admin: `/metrics`, and `/` for a look at the state.
+//!
+//! # Invariants
+//! - A handler parses, asks a service to commit, answers. It never fetches or delivers, and verifies only for an
+//!   explicit `hub.verify=sync`.
+//! - What a handler began is finished on a task of its own: axum drops a handler whose client hung up.
+//! - Errors are `text/plain` with the parameter and the reason, and never the value (S29).
+//! - Bodies, headers, connections and rates are bounded here, before anything is parsed.
+
+mod admin;
+mod answer;
+mod client_ip;
+mod hub;
+mod limits;
+mod listener;
+mod page;
+mod probes;
+
+pub use admin::{AdminParts, router as admin_router};
+pub use hub::{HubParts, router as hub_router};
+pub use limits::Limits;
+pub use listener::{Listening, serve};
