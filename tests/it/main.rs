@@ -1,1 +1,23 @@
-//! The one integration binary.
+//! The one integration binary: it drives the built program over real sockets on loopback, and knows nothing of it but
+//! the surface that `design.md` fixes and the texts that `conformance.md` cites.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test says what is wrong by failing there; the exception for tests does not reach its helpers"
+)]
+
+mod catchup;
+mod cli;
+mod delivery;
+mod fetching;
+mod harness;
+mod intents;
+mod isolation;
+mod layering;
+mod lifecycle;
+mod logs;
+mod opaque;
+mod recovery;
+mod requests;

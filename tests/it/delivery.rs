@@ -1,0 +1,244 @@
+//! What a subscriber of a feed gets: everything first (F17, D03), then exactly what is new (F14-F24), in the
+//! publisher's own bytes (F21, D25), typed, linked and signed as each profile needs it (D02, D04-D10).
+
+use crate::harness::{Callback, Delivery, Feed, Flavour, Form, Page, Settings, Stage, Topic, sha1_signature};
+
+/// 16 bytes that are no UTF-8: a key that has been through a lossy decoder signs something else (S04).
+const RAW_SECRET: &[u8] = b"\x00\xff\xfe %+&=\xc3\x28key\r\n";
+
+fn put(topic: &Topic, feed: &Feed) {
+    topic.put(Page::of(feed.flavour().content_type(), feed.document()));
+}
+
+/// One subscriber of each kind to one topic.
+struct Readers {
+    old: Callback,
+    signed: Callback,
+    plain: Callback,
+}
+
+impl Readers {
+    async fn of(topic: &Topic, stage: &Stage) -> Self {
+        let callback = |path| stage.subscriber.callback(path);
+        let (old, signed, plain) = (callback("/old?user=1"), callback("/signed"), callback("/plain"));
+        let form = Form::subscribe(topic, &old).token("a token: 100% &c.").secret(RAW_SECRET);
+        stage.accept_sync(&form).await;
+        assert_eq!(old.verification(1).await.one("hub.verify_token"), Some("a token: 100% &c."));
+        stage.accept(&Form::subscribe(topic, &signed).secret("s3cret"), topic, &signed).await;
+        stage.subscribe_ws(topic, &plain).await;
+        assert_eq!(signed.verification(1).await.one("hub.verify_token"), None, "nobody gave one (V07)");
+        Self { old, signed, plain }
+    }
+
+    /// Waits for the `count`th delivery of each, checks that there was no other, and returns them.
+    async fn delivered(&self, count: usize) -> [Delivery; 3] {
+        let mut last = Vec::new();
+        for reader in [&self.old, &self.signed, &self.plain] {
+            let deliveries = reader.delivered(count).await;
+            assert_eq!(deliveries.len(), count, "{} got more than was published", reader.url());
+            last.extend(deliveries.into_iter().next_back());
+        }
+        last.try_into().unwrap()
+    }
+}
+
+fn assert_signed(deliveries: &[Delivery; 3]) {
+    let [old, signed, plain] = deliveries;
+    let expected = |secret, delivery: &Delivery| Some(sha1_signature(secret, &delivery.body));
+    assert_eq!(old.header("x-hub-signature").map(str::to_owned), expected(RAW_SECRET, old));
+    assert_eq!(signed.header("x-hub-signature").map(str::to_owned), expected(b"s3cret", signed));
+    // Subscribers reject a signature that they did not ask for (D08).
+    assert_eq!(plain.header("x-hub-signature"), None);
+}
+
+async fn new_entries_travel_alone_and_untouched(flavour: Flavour) {
+    let stage = Stage::set().await;
+    let topic = stage.publisher.topic("/feed.xml");
+    let mut feed = Feed::new(flavour, 25, &topic.url(), &[stage.hub.url()]);
+    put(&topic, &feed);
+    let readers = Readers::of(&topic, &stage).await;
+    assert!(readers.plain.attempts().is_empty(), "nothing is delivered on subscribing (F17)");
+
+    stage.ping(&topic).await;
+    let first = readers.delivered(1).await;
+    for delivery in &first {
+        assert_eq!(delivery.body, feed.document(), "all is new to a new subscriber");
+    }
+    assert_signed(&first);
+    assert_eq!(first[0].query, "user=1", "the callback's query stays in the URL (D01)");
+
+    let edited = feed.ids()[7].clone();
+    feed.edit(&edited);
+    let (older, newer) = (feed.add(), feed.add());
+    put(&topic, &feed);
+    stage.ping(&topic).await;
+    let link = format!("<{}>; rel=\"self\", <{}>; rel=\"hub\"", topic.url(), stage.hub.url());
+    let second = readers.delivered(2).await;
+    for delivery in &second {
+        assert_eq!(feed.found_in(&delivery.body), [newer.as_str(), older.as_str(), edited.as_str()]);
+        assert_eq!(delivery.body, feed.only(&[newer.clone(), older.clone(), edited.clone()]));
+        assert_eq!(delivery.method, "POST");
+        assert_eq!(delivery.header("content-type"), Some(flavour.content_type()));
+        assert_eq!(delivery.header("link"), Some(link.as_str()), "one header, exactly so (D05)");
+        assert_eq!(delivery.header("content-length"), Some(delivery.body.len().to_string().as_str()));
+        for unwanted in ["transfer-encoding", "content-encoding", "expect", "cookie"] {
+            assert_eq!(delivery.header(unwanted), None, "{unwanted} (D12)");
+        }
+    }
+    assert_signed(&second);
+
+    // A ping for nothing, and one for a feed that has only rewritten its date, deliver nothing (F13).
+    let fetches = topic.fetches().len();
+    stage.ping(&topic).await;
+    topic.fetched(fetches + 1).await;
+    feed.touch();
+    put(&topic, &feed);
+    stage.ping(&topic).await;
+    topic.fetched(fetches + 2).await;
+    let fence = feed.add();
+    put(&topic, &feed);
+    stage.ping(&topic).await;
+    for delivery in readers.delivered(3).await {
+        assert_eq!(delivery.body, feed.only(std::slice::from_ref(&fence)));
+    }
+}
+
+#[tokio::test]
+async fn new_atom_entries_travel_alone_and_untouched() {
+    new_entries_travel_alone_and_untouched(Flavour::Atom).await;
+}
+
+#[tokio::test]
+async fn new_rss_items_travel_alone_and_untouched() {
+    new_entries_travel_alone_and_untouched(Flavour::Rss).await;
+}
+
+#[tokio::test]
+async fn new_rdf_items_travel_alone_and_untouched() {
+    new_entries_travel_alone_and_untouched(Flavour::Rdf).await;
+}
+
+/// A change around the entries is news, and goes out without any of them (F13).
+#[tokio::test]
+async fn a_new_title_is_delivered_without_entries() {
+    let stage = Stage::set().await;
+    let topic = stage.publisher.topic("/feed");
+    let mut feed = Feed::new(Flavour::Atom, 3, &topic.url(), &[stage.hub.url()]);
+    put(&topic, &feed);
+    let callback = stage.subscriber.callback("/cb");
+    stage.subscribe_ws(&topic, &callback).await;
+    stage.ping(&topic).await;
+    callback.delivered(1).await;
+
+    feed.retitle("Renamed");
+    put(&topic, &feed);
+    stage.ping(&topic).await;
+    let deliveries = callback.delivered(2).await;
+    assert_eq!(deliveries[1].body, feed.only(&[]));
+}
+
+/// The entries of the progrium suite all have one id, and each of them counts (F15).
+#[tokio::test]
+async fn entries_that_share_an_id_are_told_apart_by_their_bytes() {
+    let stage = Stage::set().await;
+    let topic = stage.publisher.topic("/feed");
+    let feed = |titles: &[&str]| {
+        let entries =
+            titles.iter().map(|title| format!("<entry><id>urn:x</id><title>{title}</title></entry>\n"));
+        format!("<feed xmlns=\"http://www.w3.org/2005/Atom\">\n{}</feed>", entries.collect::<String>())
+    };
+    let callback = stage.subscriber.callback("/cb");
+    stage.subscribe_03(&topic, &callback).await;
+    topic.put(Page::of("application/atom+xml", feed(&["one", "two", "three", "four"])));
+    stage.ping(&topic).await;
+    assert_eq!(callback.delivered(1).await[0].body, feed(&["one", "two", "three", "four"]));
+
+    topic.put(Page::of("application/atom+xml", feed(&["five", "one", "two", "three", "four"])));
+    stage.ping(&topic).await;
+    let deliveries = callback.delivered(2).await;
+    assert_eq!(deliveries[1].body, feed(&["five"]).replace("</feed>", "\n\n\n\n</feed>"));
+}
+
+/// Subscribers of 0.3 look at the media type to find the parser; `WebSub` promises the topic's own (D02).
+#[tokio::test]
+async fn a_generic_media_type_is_made_precise_for_0_3_alone() {
+    let stage = Stage::set().await;
+    for (flavour, canonical) in [
+        (Flavour::Atom, "application/atom+xml"),
+        (Flavour::Rss, "application/rss+xml"),
+        (Flavour::Rdf, "application/rdf+xml"),
+    ] {
+        let topic = stage.publisher.topic(&format!("/{flavour:?}"));
+        let feed = Feed::new(flavour, 2, &topic.url(), &[]);
+        topic.put(Page::of("text/xml; charset=UTF-8", feed.document()));
+        let old = stage.subscriber.callback(&format!("/old/{flavour:?}"));
+        let new = stage.subscriber.callback(&format!("/new/{flavour:?}"));
+        stage.subscribe_03(&topic, &old).await;
+        stage.subscribe_ws(&topic, &new).await;
+        stage.ping(&topic).await;
+        let (old, new) = (old.delivered(1).await, new.delivered(1).await);
+        assert!(old[0].header("content-type").unwrap().starts_with(canonical), "{old:?}");
+        assert_eq!(new[0].header("content-type"), Some("text/xml; charset=UTF-8"));
+        assert_eq!(old[0].body, new[0].body);
+    }
+}
+
+/// The hub is called what the topic calls it (D06); the topic what it calls itself, if that is a URL (D07); headers win
+/// over elements (L02).
+#[tokio::test]
+async fn links_repeat_what_the_topic_says() {
+    let stage = Stage::set().await;
+    let bare = stage.hub.url().trim_end_matches('/');
+    let slashed = format!("{bare}/");
+    let own = stage.publisher.topic("/canonical").url();
+    let feed = |own: &str, hubs: &[&str]| Feed::new(Flavour::Atom, 1, own, hubs).document();
+    let header = format!("<{own}>; rel=self, <{slashed}>; rel=\"hub\"");
+    let cases = [
+        ("bare", Page::untyped(feed(&own, &[bare])), &own, bare),
+        ("slashed", Page::untyped(feed(&own, &[&slashed])), &own, &slashed),
+        ("second", Page::untyped(feed(&own, &["http://other.example/", &slashed])), &own, &slashed),
+        ("garbage", Page::untyped(feed("#{@content_url}", &[&slashed])), &String::new(), &slashed),
+        ("none", Page::of("text/plain", "no links"), &String::new(), ""),
+        ("header", Page::of("text/plain", "a header").with_header("link", &header), &own, &slashed),
+    ];
+    for (name, page, own, hub) in cases {
+        let topic = stage.publisher.topic(&format!("/{name}"));
+        topic.put(page);
+        let callback = stage.subscriber.callback(&format!("/cb/{name}"));
+        stage.subscribe_03(&topic, &callback).await;
+        stage.ping(&topic).await;
+        let delivery = callback.delivered(1).await.remove(0);
+        let link = delivery.header("link").unwrap();
+        let own = if own.is_empty() { topic.url() } else { own.clone() };
+        let (own_link, hub_link) = link.split_once(", ").unwrap();
+        assert_eq!(own_link, format!("<{own}>; rel=\"self\""), "{name}");
+        if hub.is_empty() {
+            // Nothing was advertised, so it is the configured URL, whichever way that ends.
+            let configured = [bare, slashed.as_str()].map(|url| format!("<{url}>; rel=\"hub\""));
+            assert!(configured.iter().any(|link| link == hub_link), "{name}: {hub_link}");
+        } else {
+            assert_eq!(hub_link, format!("<{hub}>; rel=\"hub\""), "{name}");
+        }
+    }
+}
+
+/// A document has at most `max_entries` entries; a larger change is several documents (F25).
+#[tokio::test]
+async fn a_large_change_is_split() {
+    let stage = Stage::set_with(Settings::quick().with("delivery", "max_entries", 10)).await;
+    let topic = stage.publisher.topic("/feed");
+    let feed = Feed::new(Flavour::Rss, 25, &topic.url(), &[stage.hub.url()]);
+    put(&topic, &feed);
+    let callback = stage.subscriber.callback("/cb");
+    stage.subscribe_03(&topic, &callback).await;
+    stage.ping(&topic).await;
+    let deliveries = callback.delivered(3).await;
+    let parts: Vec<_> = deliveries.iter().map(|delivery| feed.found_in(&delivery.body)).collect();
+    assert!(parts.iter().all(|part| (1..=10).contains(&part.len())), "{parts:?}");
+    let mut together = parts.concat();
+    let mut all = feed.ids();
+    together.sort();
+    all.sort();
+    assert_eq!(together, all);
+    assert_eq!(callback.most_in_flight(), 1);
+}
