@@ -3,7 +3,7 @@
 //! [`serve`] is what `hubbub serve` runs. [`App`] is the same without signals and without printing: the caller binds,
 //! the caller decides when to stop.
 
-use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     distribution::{self, CatchUp, Distribution},
     feed::Volatile,
-    inbound::{self, AdminParts, HubParts, Limits, Listening},
+    inbound::{self, AdminParts, HubParts, Limits, Listening, Token},
     lifecycle::Signals,
     outbound::{
         BreakerRules, Breakers, CallbackClient, ClientSettings, FetchClient, Guard, GuardRules, LaneRules,
@@ -103,6 +103,7 @@ impl App {
         public: TcpListener,
         admin: TcpListener,
     ) -> Result<Self> {
+        let token = config.admin.token_file.as_deref().map(read_token).transpose()?;
         let options = StoreOptions {
             path: config.storage.path.clone(),
             cache_bytes: config.storage.cache_bytes,
@@ -137,7 +138,7 @@ impl App {
             max_body: config.server.max_body_bytes,
         });
         drop(tasks.spawn(inbound::serve(public, hub, listening, tasks.clone())));
-        let parts = AdminParts { store: store.clone(), metrics, hub_url: hub_url.clone() };
+        let parts = AdminParts { store: store.clone(), metrics, hub_url: hub_url.clone(), token };
         let operator = inbound::admin_router(parts);
         drop(tasks.spawn(inbound::serve(admin, operator, listening, tasks.clone())));
         Ok(Self { hub_url, admin_addr, store, tasks })
@@ -269,6 +270,12 @@ fn keep<W: crate::agenda::Work>(tasks: &Tasks, name: &'static str, agenda: Arc<A
         let (agenda, work, stop) = (Arc::clone(&agenda), Arc::clone(&work), stop.clone());
         async move { agenda.run(work, stop).await }
     });
+}
+
+fn read_token(file: &Path) -> Result<Token> {
+    let name = || format!("[admin] token_file: {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(name)?;
+    Token::from_text(&text).with_context(|| format!("{} is empty", name()))
 }
 
 /// The built-in names of volatile elements and the operator's own.

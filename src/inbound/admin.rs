@@ -1,14 +1,19 @@
-//! The operator's listener: metrics, and a page with the counts. It shows no topic, no callback and no secret.
+//! The operator's listener: metrics, a page with the counts, and the same counts as JSON for who has the token. It
+//! shows no topic, no callback and no secret.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::State,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE},
+    },
     response::Response,
     routing::get,
 };
+use sha2::{Digest, Sha256};
 
 use super::{
     answer::{later, plain},
@@ -25,6 +30,21 @@ pub struct AdminParts {
     pub store: Store,
     pub metrics: Arc<Metrics>,
     pub hub_url: String,
+    /// Who knows it may use the API; without one nobody may.
+    pub token: Option<Token>,
+}
+
+/// The bearer token of the API, as its digest: compared without telling by the time how much of a guess was right, and
+/// not to be found in a core dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token([u8; 32]);
+
+impl Token {
+    /// A token as a file holds it; white space around it is no part of it. `None` if there is nothing else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(Sha256::digest(text).into()))
+    }
 }
 
 /// The admin routes.
@@ -32,6 +52,7 @@ pub fn router(parts: AdminParts) -> Router {
     Router::new()
         .route("/", get(dashboard))
         .route("/metrics", get(metrics))
+        .route("/api/status", get(status))
         .fallback(async || plain(StatusCode::NOT_FOUND, "there is nothing here; try / or /metrics"))
         .with_state(Arc::new(parts))
 }
@@ -44,11 +65,36 @@ async fn metrics(State(parts): State<Arc<AdminParts>>) -> Response {
     response
 }
 
-async fn dashboard(State(parts): State<Arc<AdminParts>>) -> Response {
-    let Ok(counts) = parts.store.read(Store::counts).await else {
-        let pause = std::time::Duration::from_secs(5);
-        return later(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be read", pause);
+async fn status(State(parts): State<Arc<AdminParts>>, headers: HeaderMap) -> Response {
+    let Some(token) = &parts.token else {
+        return plain(StatusCode::FORBIDDEN, "the API is off: set [admin] token_file");
     };
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    if bearer.and_then(Token::from_text).as_ref() != Some(token) {
+        let mut response =
+            plain(StatusCode::UNAUTHORIZED, "Authorization: the bearer token is wrong or missing");
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return response;
+    }
+    let Ok(counts) = parts.store.read(Store::counts).await else { return unreadable() };
+    let Counts { topics, subscriptions, backlogs, intents, fetches, fanouts, publications } = counts;
+    let mut response = plain(
+        StatusCode::OK,
+        format!(
+            "{{\"topics\":{topics},\"subscriptions\":{subscriptions},\"intents\":{intents},\"fetches\":{fetches},\
+             \"fan_outs\":{fanouts},\"backlogs\":{backlogs},\"publications\":{publications}}}"
+        ),
+    );
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn unreadable() -> Response {
+    later(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be read", Duration::from_secs(5))
+}
+
+async fn dashboard(State(parts): State<Arc<AdminParts>>) -> Response {
+    let Ok(counts) = parts.store.read(Store::counts).await else { return unreadable() };
     let Counts { topics, subscriptions, backlogs, intents, fetches, fanouts, publications } = counts;
     let rows = [
         ("topics fetched", topics),

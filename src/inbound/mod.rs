@@ -1,7 +1,8 @@
 //! The way in: HTTP.
 //!
 //! Public: `POST /` is the hub (`/subscribe` and `/publish` are aliases, as on Google's hub), `GET /` a page for people,
-//! `/livez`, `/readyz`. Admin: `/metrics`, and `/` for a look at the state.
+//! `/livez`, `/readyz`. Admin: `/metrics`, `/` for a look at the state, `/api/status`
+//! for the same as JSON with a bearer token.
 //!
 //! # Invariants
 //! - A handler parses, asks a service to commit, answers. It never fetches or delivers, and verifies only for an
@@ -19,7 +20,7 @@ mod listener;
 mod page;
 mod probes;
 
-pub use admin::{AdminParts, router as admin_router};
+pub use admin::{AdminParts, Token, router as admin_router};
 pub use hub::{HubParts, router as hub_router};
 pub use limits::Limits;
 pub use listener::{Listening, serve};

@@ -82,9 +82,42 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
     use http_body_util::Full;
+    use hyper::body::Frame;
 
     use super::*;
+
+    /// Frames of 1000 bytes, always ready; counts them.
+    struct Endless<'a>(&'a mut u32);
+
+    impl Body for Endless<'_> {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            *self.0 += 1;
+            assert!(*self.0 < 100, "read far past the cap");
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 1000])))))
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_past_the_cap() {
+        for overflow in [Overflow::Truncate, Overflow::Fail, Overflow::Discard] {
+            let mut frames = 0;
+            drop(read_capped(Endless(&mut frames), 2500, overflow).await);
+            assert_eq!(frames, 3, "{overflow:?}");
+        }
+    }
 
     async fn read(max: usize, overflow: Overflow) -> Result<Bytes, SendError> {
         read_capped(Full::new(Bytes::from_static(b"12345")), max, overflow).await

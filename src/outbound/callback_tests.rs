@@ -265,6 +265,25 @@ async fn a_request_that_was_sent_is_never_repeated_here() {
     assert_eq!((peer.connections(), peer.requests().len()), (1, 2));
 }
 
+/// S10.
+#[tokio::test]
+async fn a_refusal_says_which_rule_it_was() {
+    let client = client();
+    for (uri, rule) in [
+        ("ftp://name.example/", Refusal::Scheme),
+        ("/relative", Refusal::Scheme),
+        ("http://127.0.0.1:25/", Refusal::Port),
+        ("http://user@127.0.0.1:8080/", Refusal::Host),
+        ("http://10.0.0.1/", Refusal::Address(RangeName::Private)),
+    ] {
+        assert_eq!(
+            client.send(get(Purpose::Callback, uri)).await.unwrap_err(),
+            SendError::Refused(rule),
+            "{uri}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn where_nobody_listens_there_is_no_connection() {
     let gone = Peer::saying("").await.address;

@@ -135,3 +135,36 @@ async fn connect(addresses: &[IpAddr], port: u16, deadline: Instant) -> Result<T
     }
     Err(SendError::Connect)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::{
+        GuardRules, RangeName, Refusal,
+        resolver::tests::Always,
+        scripted_peer::{Peer, settings},
+        tls,
+    };
+
+    /// X01: the last judge before the socket does not rely on the client having asked before.
+    #[tokio::test]
+    async fn the_dialer_refuses_by_itself() {
+        let peer = Peer::saying("").await;
+        let mut dialer = Dialer::new(
+            Purpose::Callback,
+            Arc::new(Guard::new(GuardRules::default())),
+            Arc::new(Always(vec![peer.address.ip()])),
+            Arc::new(tls::client_config([]).unwrap()),
+            settings().connect_timeout,
+            Arc::new(Semaphore::new(1)),
+        );
+        for host in ["127.0.0.1", "name.example", "localhost"] {
+            for scheme in ["http", "https"] {
+                let uri = format!("{scheme}://{host}:{}/", peer.address.port()).parse().unwrap();
+                let refused = SendError::Refused(Refusal::Address(RangeName::Loopback));
+                assert_eq!(dialer.call(uri).await.err(), Some(refused), "{scheme} {host}");
+            }
+        }
+        assert_eq!(peer.connections(), 0);
+    }
+}

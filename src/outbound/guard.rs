@@ -174,6 +174,7 @@ mod tests {
             "http://user@example.com/",
             "http://user:secret@example.com/",
             "http://example.com:80@evil.example/",
+            "http://example.com:80@example.com/",
             "http://exa~mple.com/",
             "http://example.com../",
             "http://1.2.3.4.5/",

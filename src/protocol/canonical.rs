@@ -200,6 +200,7 @@ mod tests {
             ("http://ex%61mple.com/", "http://example.com/"),
             ("http://@example.com/", "http://example.com/"),
             ("http://[::FFFF]:8080/", "http://[::ffff]:8080/"),
+            ("http://[::1]/", "http://[::1]/"),
             ("http://127.1/", "http://127.0.0.1/"),
         ];
         for (text, expected) in table {

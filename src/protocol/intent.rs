@@ -18,7 +18,7 @@ use super::{
     verify_token::VerifyToken,
 };
 
-/// What a subscriber wants.
+/// What a subscriber wants. Stored by position: add at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Mode {
     Subscribe,
@@ -41,7 +41,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// When the callback is asked: before the answer, or after it (S13).
+/// When the callback is asked: before the answer, or after it (S13). Stored by position: add at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum VerifyMode {
     Sync,

@@ -31,6 +31,15 @@
 //! - Nothing a peer sends panics, recurses, or allocates more than a small multiple of what it sent.
 //! - URLs, tokens and secrets are kept as received. What is compared is their id; what is sent is themselves.
 //! - No `Debug`, `Display` or error shows a callback's path, a token or a secret, and no error repeats a value (S29, X06).
+//!
+//! # Decisions
+//!
+//! - A URL is parsed by our own strict grammar, and only its host by the client's parser. Whatever the WHATWG parser
+//!   would repair is refused, so that the guard, the client and the key never see three different hosts.
+//! - A stray `%` counts as `%25` in an id: else decoding could join it with what follows, and the canonical form of a
+//!   canonical form would be another one.
+//! - The token of an empty `hub.verify_token` is kept, and makes the request one of 0.3 (S14, section 0).
+//! - In 0.3, a feed under any media type but that of a feed counts as generic and is renamed (D02).
 
 #![deny(clippy::arithmetic_side_effects)]
 

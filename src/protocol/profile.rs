@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Stored with a subscription. 0.4 and `WebSub` requests are alike byte for byte, so there are two.
+/// Stored with a subscription, by position: add at the end. 0.4 and `WebSub` requests are alike byte for byte, so there are two.
 ///
 /// It decides the answer to a synchronous request (S13, S27), how long a verification is retried (V11), whether the hub
 /// renews by itself (V19), the media type of feeds (D02) and how complete a first delivery is (D03). Nothing else.

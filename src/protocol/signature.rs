@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::{percent, secret::Secret};
 
-/// The digests a `WebSub` hub may sign with (D10).
+/// The digests a `WebSub` hub may sign with (D10). Stored by position: add at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
@@ -203,6 +203,7 @@ mod tests {
         let good = sign(Algorithm::Sha1, &key, b"body").to_str().unwrap().to_owned();
         assert!(verify(&good, &key, b"body"));
         assert!(verify(&good.to_ascii_uppercase(), &key, b"body"));
+        assert!(!verify(&format!("{good}0"), &key, b"body"));
         assert!(!verify(&good, &key, b"bodY"));
         assert!(!verify(&good, &secret(b"kex"), b"body"));
         assert!(!verify(&good.replace("sha1", "sha256"), &key, b"body"));

@@ -58,8 +58,8 @@ impl TopicUrl {
     }
 
     /// The server it is fetched from.
-    pub fn host_key(&self) -> &HostKey {
-        &self.0.host_key
+    pub fn host_key(&self) -> HostKey {
+        self.0.host_key.clone()
     }
 }
 

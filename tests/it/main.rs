@@ -8,6 +8,7 @@
     reason = "a test says what is wrong by failing there; the exception for tests does not reach its helpers"
 )]
 
+mod admin;
 mod catchup;
 mod cli;
 mod delivery;

@@ -130,6 +130,14 @@ impl Client {
         self.send("GET", url, None, String::new()).await
     }
 
+    /// Gets with a bearer token.
+    pub(crate) async fn get_as(&self, url: &str, token: &str) -> Answer {
+        let response =
+            soon("an answer from the hub", self.http.get(url).bearer_auth(token).send()).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.unwrap() }
+    }
+
     /// Any request.
     pub(crate) async fn send(
         &self,
