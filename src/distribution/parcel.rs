@@ -73,7 +73,7 @@ impl Parcel {
             body: self.body.clone(),
             timeout: rules.timeout,
             max_body: ANSWER,
-            overflow: Overflow::Truncate,
+            overflow: Overflow::Discard,
         }
     }
 }
