@@ -2,7 +2,7 @@
 //!
 //! Implements conformance F12-F25, the element half of L01 and L04, and X08 for feeds. [`read`] decides by the root
 //! element what a body is and finds its entries as byte ranges; [`news`] says which of them were not seen before;
-//! [`render`] cuts the others out; [`merge`] appends entries that a subscriber missed (D20).
+//! [`render()`] cuts the others out; [`merge()`] appends entries that a subscriber missed (D20).
 //!
 //! # Promises
 //!
