@@ -58,7 +58,7 @@ async fn unusable_arguments_end_with_2() {
         &["config", "check"],
         &["config", "check", "no-such-file.toml"],
         &["publish"],
-        &["subscribe", "--listen", "nowhere", "http://topic.example/"],
+        &["subscribe", "--hub", "http://h.example/", "--listen", "nowhere", "http://t.example/"],
     ];
     for arguments in table {
         let ended = Program::run(folder.path(), arguments).await;
