@@ -172,3 +172,105 @@ impl Agenda {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::{Semaphore, mpsc};
+
+    use super::*;
+    use crate::{
+        clock::ManualClock,
+        protocol::{TopicId, TopicUrl},
+        store::{PendingFetch, Record, StoreOptions},
+    };
+
+    /// Reports each start, and ends when the test lets it.
+    #[derive(Debug)]
+    struct Slow {
+        store: Store,
+        started: mpsc::Sender<TopicId>,
+        gate: Arc<Semaphore>,
+    }
+
+    impl Work for Slow {
+        async fn run(self: Arc<Self>, due: Due) {
+            let topic = due.topic().unwrap();
+            self.started.send(topic).await.unwrap();
+            self.gate.acquire().await.unwrap().forget();
+            self.store.commit(Record::FetchDone { topic, was: due.at }.into()).await.unwrap();
+        }
+    }
+
+    struct Scene {
+        _home: tempfile::TempDir,
+        store: Store,
+        clock: Arc<ManualClock>,
+        poke: Poke,
+        started: mpsc::Receiver<TopicId>,
+        gate: Arc<Semaphore>,
+        stop: CancellationToken,
+        agenda: tokio::task::JoinHandle<Result<(), StoreError>>,
+    }
+
+    impl Scene {
+        #[expect(clippy::disallowed_methods, reason = "the test awaits it by its handle")]
+        fn set(limit: usize) -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("data");
+            let options = StoreOptions { path, cache_bytes: 16 << 20, gather: Duration::ZERO };
+            let store = Store::open(&options).unwrap();
+            let clock = ManualClock::at(Timestamp::from_millis(1000));
+            let poke = Poke::new();
+            let (report, started) = mpsc::channel(16);
+            let gate = Arc::new(Semaphore::new(0));
+            let work = Arc::new(Slow { store: store.clone(), started: report, gate: Arc::clone(&gate) });
+            let kind = DueKind::Fetch;
+            let agenda =
+                Agenda { kind, store: store.clone(), clock: clock.clone(), poke: poke.clone(), limit };
+            let stop = CancellationToken::new();
+            let until = stop.clone();
+            let agenda = tokio::spawn(async move { agenda.run(work, until).await });
+            Self { _home: home, store, clock, poke, started, gate, stop, agenda }
+        }
+
+        async fn add(&self, name: &str, due: u64) -> TopicId {
+            let url = TopicUrl::parse(&format!("http://site.example/{name}")).unwrap();
+            let (topic, due_at) = (url.id(), Timestamp::from_millis(due));
+            let fetch = PendingFetch { url, pinged_at: due_at, due_at, attempts: 0, looks: 0 };
+            self.store.commit(Record::FetchPut { topic, fetch, was: None }.into()).await.unwrap();
+            self.poke.due(due_at);
+            topic
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_due_is_started_once_within_the_limit_and_the_rest_when_there_is_room() {
+        let mut scene = Scene::set(2);
+        let topics = [scene.add("a", 1).await, scene.add("b", 2).await, scene.add("c", 3).await];
+        assert_eq!([scene.started.recv().await.unwrap(), scene.started.recv().await.unwrap()], topics[..2]);
+        // Everything that could start has: a poke finds no room, and nothing a second time.
+        scene.poke.due(Timestamp::EPOCH);
+        scene.gate.add_permits(1);
+        assert_eq!(scene.started.recv().await.unwrap(), topics[2]);
+        scene.gate.add_permits(2);
+        scene.stop.cancel();
+        scene.agenda.await.unwrap().unwrap();
+        assert!(scene.started.try_recv().is_err(), "each was started once");
+        assert!(scene.store.due(DueKind::Fetch, Timestamp::MAX, 10).unwrap().0.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_poke_wakes_for_what_is_due_sooner_and_a_stop_lets_work_end() {
+        let mut scene = Scene::set(8);
+        let later = scene.add("later", 3_600_000).await;
+        let sooner = scene.add("sooner", 1000).await;
+        assert_eq!(scene.started.recv().await.unwrap(), sooner);
+        scene.clock.advance(Duration::from_hours(1));
+        scene.poke.due(Timestamp::EPOCH);
+        assert_eq!(scene.started.recv().await.unwrap(), later);
+        scene.stop.cancel();
+        scene.gate.add_permits(2);
+        scene.agenda.await.unwrap().unwrap();
+        assert!(scene.store.due(DueKind::Fetch, Timestamp::MAX, 10).unwrap().0.is_empty());
+    }
+}

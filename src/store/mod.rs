@@ -147,3 +147,6 @@ impl Store {
         self.writer.stop().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The store on a real disk: what a commit leaves, what an end leaves, what a look at the due rows finds.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    clock::Timestamp,
+    protocol::{CallbackUrl, PairId, Profile, Secret, TopicUrl},
+};
+
+fn open(home: &tempfile::TempDir) -> Store {
+    let options =
+        StoreOptions { path: home.path().join("data"), cache_bytes: 16 << 20, gather: Duration::ZERO };
+    Store::open(&options).unwrap()
+}
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn subscription(name: &str) -> (PairId, Subscription) {
+    let topic = TopicUrl::parse("http://site.example/feed").unwrap();
+    let callback = CallbackUrl::parse(&format!("http://reader.example/{name}")).unwrap();
+    let pair = PairId { topic: topic.id(), callback: callback.id() };
+    let subscription = Subscription {
+        topic,
+        callback,
+        profile: Profile::Websub,
+        secret: Some(Secret::new(b"key".to_vec()).unwrap()),
+        verify_token: None,
+        signature: None,
+        asked_lease: Some(600),
+        granted_at: at(1000),
+        expires_at: at(601_000),
+        refresh_at: None,
+        accepted_at: at(900),
+        since_seq: 7,
+    };
+    (pair, subscription)
+}
+
+fn backlog(due: u64) -> Backlog {
+    Backlog {
+        from_seq: 8,
+        attempts: 1,
+        due_at: at(due),
+        since: at(1),
+        last: LastOutcome::Status(503),
+        needs_full: false,
+    }
+}
+
+fn rows(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let found = Table::ALL.iter().flat_map(|table| store.kv.scan(&[table.byte()], None, 1000).unwrap());
+    found.map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_reopening() {
+    let home = tempfile::tempdir().unwrap();
+    let (pair, subscription) = subscription("a");
+    {
+        let store = open(&home);
+        store.commit(Record::SubscriptionPut { pair, subscription, was: None }.into()).await.unwrap();
+        store.close().await;
+        let refused = store.commit(Record::HostVerified([0; 16], at(1)).into()).await;
+        assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
+    }
+    let found = open(&home).subscription(pair).unwrap().unwrap();
+    assert_eq!(found.since_seq, 7);
+    assert_eq!(found.callback.as_str(), "http://reader.example/a");
+    assert_eq!(found.secret.unwrap().expose(), b"key");
+}
+
+#[tokio::test]
+async fn applying_a_commit_twice_is_the_same_as_once() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(&home);
+    let (pair, subscription) = subscription("a");
+    let first = Commit::from(Record::SubscriptionPut { pair, subscription: subscription.clone(), was: None })
+        .with(Record::BacklogPut { pair, backlog: backlog(50), was: None });
+    store.commit(first).await.unwrap();
+    let renewed = Subscription { expires_at: at(900_000), ..subscription };
+    let second =
+        Commit::from(Record::SubscriptionPut { pair, subscription: renewed, was: Some(at(601_000)) })
+            .with(Record::BacklogPut { pair, backlog: backlog(70), was: Some(at(50)) });
+    store.commit(second.clone()).await.unwrap();
+    let once = rows(&store);
+    store.commit(second).await.unwrap();
+    assert_eq!(rows(&store), once);
+    let (due, _) = store.due(DueKind::Backlog, at(1000), 10).unwrap();
+    assert_eq!(due.iter().map(|due| due.at).collect::<Vec<_>>(), [at(70)], "the old due row went");
+}
+
+#[tokio::test]
+async fn the_end_of_a_subscription_leaves_nothing_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(&home);
+    let before = rows(&store);
+    let (pair, subscription) = subscription("a");
+    let lease_due = Some(subscription.lease_due());
+    let commit = Commit::from(Record::SubscriptionPut { pair, subscription, was: None })
+        .with(Record::BacklogPut { pair, backlog: backlog(50), was: None });
+    store.commit(commit).await.unwrap();
+    assert_eq!(rows(&store).len(), before.len() + 4);
+    let backlog_due = Some(at(50));
+    store.commit(Record::SubscriptionEnded { pair, lease_due, backlog_due }.into()).await.unwrap();
+    assert_eq!(rows(&store), before);
+}
+
+#[tokio::test]
+async fn what_is_due_comes_in_order_however_much_it_is_and_with_the_next_moment() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(&home);
+    let mut commit = Commit::new();
+    for number in 0..100_u64 {
+        let (pair, _) = subscription(&number.to_string());
+        commit.push(Record::BacklogPut { pair, backlog: backlog((number * 37) % 100), was: None });
+    }
+    store.commit(commit).await.unwrap();
+    let (due, next) = store.due(DueKind::Backlog, at(59), 1000).unwrap();
+    assert_eq!(due.iter().map(|due| due.at.as_millis()).collect::<Vec<_>>(), (0..60).collect::<Vec<_>>());
+    assert_eq!(next, Some(at(60)));
+    let (some, next) = store.due(DueKind::Backlog, at(59), 20).unwrap();
+    assert_eq!((some.len(), next), (20, None));
+    assert!(store.due(DueKind::Fetch, Timestamp::MAX, 10).unwrap().0.is_empty(), "kinds do not mix");
+}
+
+#[tokio::test]
+async fn pages_of_subscriptions_go_on_where_the_last_ended_and_backlogs_are_found_beside_them() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(&home);
+    let mut pairs = Vec::new();
+    let mut commit = Commit::new();
+    for number in 0..10 {
+        let (pair, subscription) = subscription(&number.to_string());
+        commit.push(Record::SubscriptionPut { pair, subscription, was: None });
+        pairs.push(pair);
+    }
+    pairs.sort();
+    commit.push(Record::BacklogPut { pair: pairs[1], backlog: backlog(5), was: None });
+    commit.push(Record::BacklogPut { pair: pairs[6], backlog: backlog(5), was: None });
+    store.commit(commit).await.unwrap();
+    let topic = pairs[0].topic;
+    let page: Vec<_> = store.subscriptions(topic, None, 4).unwrap().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(page, pairs[..4].iter().map(|pair| pair.callback).collect::<Vec<_>>());
+    let behind = store.backlogged(topic, None, page[3], 4).unwrap();
+    assert_eq!(behind, [pairs[1].callback].into());
+    let rest = store.subscriptions(topic, Some(page[3]), 100).unwrap();
+    assert_eq!(rest.len(), 6);
+    assert_eq!(store.backlogged(topic, Some(page[3]), rest[5].0, 100).unwrap(), [pairs[6].callback].into());
+    assert_eq!(store.oldest_needed(topic, 100).unwrap(), Some(8));
+}
