@@ -88,7 +88,7 @@ impl Distribution {
         // Before the backlog goes: a fan-out that finds neither a backlog nor a request delivers, as it should.
         drop(flying);
         match &outcome {
-            Outcome::Accepted => self.caught_up(pair, composed.through).await,
+            Outcome::Accepted => self.caught_up(pair, composed.through, composed.is_full).await,
             Outcome::Gone => self.end(pair, &subscription).await,
             Outcome::Later { .. } => self.put_off(pair, self.setback(backlog.attempts, &outcome)).await,
         }

@@ -1,8 +1,9 @@
 //! What a subscription that fell behind gets: one document with everything since (D18, D20).
 //!
 //! The union of the new entries of its publications, the newest version of each, in the order of the newest document;
-//! what that no longer holds follows behind. Only the latest body of what is no feed, and the whole document where
-//! publications are no longer kept. Split where entries, octets or the context of the feed say so.
+//! what that no longer holds follows behind. Only the latest body of what is no feed. Split where entries, octets or the
+//! context of the feed say so. The whole document instead for a subscriber that never got one, with what it missed and
+//! the document lost since; and alone where publications are no longer kept.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,14 +12,16 @@ use std::{
 
 use super::{Parts, parcel::Parcel};
 use crate::{
-    feed::{self, EntryDigest, EntryId, Format, Volatile},
+    feed::{self, EntryDigest, EntryId, Format, Rendered, Volatile},
     protocol::TopicId,
-    store::{Publication, PublishedEntry, Store, StoreError},
+    store::{Publication, PublishedEntry, Store, StoreError, TopicDocument},
 };
 
 /// Documents kept for the next subscriber with the same backlog: when a thousand come back at once they mostly missed
 /// the same.
 const KEPT: usize = 32;
+/// Above this a delta goes out instead of the whole (D26): some readers take no more than 3 MiB.
+pub(super) const FULL_AT_MOST: usize = 2 << 20;
 /// Publications looked at for one document.
 const LOOK: usize = 1024;
 
@@ -27,6 +30,8 @@ const LOOK: usize = 1024;
 pub(super) struct Composed {
     pub(super) parcel: Arc<Parcel>,
     pub(super) through: u64,
+    /// Whether it is the whole document, and not only what was missed.
+    pub(super) is_full: bool,
 }
 
 /// What a document is composed for.
@@ -94,38 +99,60 @@ fn compose(
     limits: &Limits,
     wanted: Wanted,
 ) -> Result<Option<Composed>, StoreError> {
-    let Wanted { topic, from_seq, head, needs_full } = wanted;
+    let Wanted { topic, from_seq, needs_full, .. } = wanted;
     let publications = store.publications(topic, from_seq, LOOK)?;
-    let is_kept = publications.first().is_some_and(|(seq, _)| *seq == from_seq);
-    if needs_full || !is_kept {
-        let Some(document) = store.document(topic)? else { return Ok(None) };
-        let parcel = Arc::new(Parcel::new(&document.publication, document.body));
-        return Ok(Some(Composed { parcel, through: document.seq }));
+    let document = store.document(topic)?;
+    if publications.first().is_none_or(|(seq, _)| *seq != from_seq) {
+        // No longer kept: the whole document is all there is.
+        return Ok(document.map(|document| Composed {
+            parcel: Arc::new(Parcel::new(&document.publication, document.body)),
+            through: document.seq,
+            is_full: true,
+        }));
     }
-    let run = together(&publications, limits);
-    let Some((through, last)) = run.last() else { return Ok(None) };
-    let Some(content) = store.content(topic, *through)? else { return Ok(None) };
+    let run = together(&publications, limits, needs_full);
+    let Some((last_seq, last)) = run.last() else { return Ok(None) };
+    // The document of the same fetch: it holds the other parts of that fetch as well.
+    let document = document.filter(|found| found.publication.first_of_fetch == last.first_of_fetch);
+    let whole = document.as_ref().filter(|document| needs_full && document.body.len() <= FULL_AT_MOST);
+    if let Some(document) = whole {
+        let body = match last.format {
+            Format::Opaque => document.body.clone(),
+            _ => union(store, topic, run, whole_of(document, volatile))?,
+        };
+        let parcel = Arc::new(Parcel::new(&document.publication, body));
+        return Ok(Some(Composed { parcel, through: document.seq, is_full: true }));
+    }
+    let Some(content) = store.content(topic, *last_seq)? else { return Ok(None) };
     let body = if last.format == Format::Opaque || run.len() == 1 {
         content
     } else {
-        union(store, volatile, topic, run, content, *through == head)?
+        let base = match document.filter(|document| document.seq == *last_seq) {
+            Some(document) => missed_of(&document, volatile, run),
+            None => published(last, content),
+        };
+        union(store, topic, run, base)?
     };
-    Ok(Some(Composed { parcel: Arc::new(Parcel::new(last, body)), through: *through }))
+    Ok(Some(Composed { parcel: Arc::new(Parcel::new(last, body)), through: *last_seq, is_full: false }))
 }
 
-/// The publications that fit into one document: of one format and context, within the limits. At least the first.
-fn together<'a>(publications: &'a [(u64, Publication)], limits: &Limits) -> &'a [(u64, Publication)] {
+/// The publications that fit into one document: of one format and context, and within the limits unless the whole
+/// document goes out anyway. At least the first.
+fn together<'a>(
+    publications: &'a [(u64, Publication)],
+    limits: &Limits,
+    is_unlimited: bool,
+) -> &'a [(u64, Publication)] {
     let Some((_, first)) = publications.first() else { return publications };
     let (mut entries, mut octets) = (0_usize, 0_u64);
     let end = publications.iter().position(|(_, publication)| {
         entries = entries.saturating_add(publication.entries.len());
         octets = octets.saturating_add(publication.length);
         // Of what is no feed only the last body counts, so nothing has to fit.
-        let has_room = first.format == Format::Opaque
-            || (entries <= limits.entries
-                && octets <= u64::try_from(limits.octets).unwrap_or(u64::MAX)
-                && publication.context == first.context);
-        publication.format != first.format || !has_room
+        let fits = is_unlimited
+            || (entries <= limits.entries && octets <= u64::try_from(limits.octets).unwrap_or(u64::MAX));
+        let is_one = first.format == Format::Opaque || (fits && publication.context == first.context);
+        publication.format != first.format || !is_one
     });
     let (head, _) = publications.split_at(end.unwrap_or(publications.len()).max(1));
     head
@@ -133,53 +160,58 @@ fn together<'a>(publications: &'a [(u64, Publication)], limits: &Limits) -> &'a 
 
 type Version = (EntryId, EntryDigest);
 
-fn union(
-    store: &Store,
-    volatile: &Volatile,
-    topic: TopicId,
-    run: &[(u64, Publication)],
-    last_content: Vec<u8>,
-    is_head: bool,
-) -> Result<Vec<u8>, StoreError> {
-    // Newest first: an entry that a newer publication holds replaces the older versions of it.
-    let mut missed: Vec<(u64, usize, Version)> = Vec::new();
+/// The newest versions of what was missed: where each stands, newest publication first. An entry that a newer
+/// publication holds replaces the older versions of it.
+fn missed(run: &[(u64, Publication)]) -> Vec<(u64, &PublishedEntry)> {
+    let mut missed = Vec::new();
     let mut superseded: HashSet<EntryId> = HashSet::new();
     for (seq, publication) in run.iter().rev() {
-        for (at, entry) in publication.entries.iter().enumerate() {
-            if !superseded.contains(&entry.id) {
-                missed.push((*seq, at, (entry.id, entry.digest)));
-            }
-        }
+        let newest = publication.entries.iter().filter(|entry| !superseded.contains(&entry.id));
+        missed.extend(newest.map(|entry| (*seq, entry)));
         superseded.extend(publication.entries.iter().map(|entry| entry.id));
     }
-    let mut wanted: HashSet<Version> = missed.iter().map(|(_, _, version)| *version).collect();
-    let base = match store.document(topic)? {
-        Some(document) if is_head => {
-            let read = feed::read(&document.body, document.publication.content_type.as_deref(), volatile);
-            feed::render(&document.body, &read, &mut |entry| wanted.remove(&(entry.id, entry.digest)))
-        }
-        _ => {
-            let (_, publication) = run.last().ok_or(StoreError::Damaged { table: "publications" })?;
-            let entries: Vec<_> = publication.entries.iter().map(PublishedEntry::to_entry).collect();
-            for entry in &entries {
-                wanted.remove(&(entry.id, entry.digest));
-            }
-            let insert_at = usize::try_from(publication.insert_at).unwrap_or(usize::MAX);
-            feed::Rendered { body: last_content, entries, insert_at }
-        }
-    };
+    missed
+}
+
+/// The document with all of its entries.
+fn whole_of(document: &TopicDocument, volatile: &Volatile) -> Rendered {
+    let read = feed::read(&document.body, document.publication.content_type.as_deref(), volatile);
+    Rendered { body: document.body.clone(), entries: read.entries, insert_at: read.insert_at }
+}
+
+/// The document with what was missed of its entries, in its own order.
+fn missed_of(document: &TopicDocument, volatile: &Volatile, run: &[(u64, Publication)]) -> Rendered {
+    let read = feed::read(&document.body, document.publication.content_type.as_deref(), volatile);
+    let mut wanted: HashSet<Version> =
+        missed(run).iter().map(|(_, entry)| (entry.id, entry.digest)).collect();
+    feed::render(&document.body, &read, &mut |entry| wanted.remove(&(entry.id, entry.digest)))
+}
+
+/// A publication as it went out.
+fn published(publication: &Publication, content: Vec<u8>) -> Rendered {
+    let entries = publication.entries.iter().map(PublishedEntry::to_entry).collect();
+    let insert_at = usize::try_from(publication.insert_at).unwrap_or(usize::MAX);
+    Rendered { body: content, entries, insert_at }
+}
+
+/// The base, and behind its entries whatever was missed and does not stand in it.
+fn union(
+    store: &Store,
+    topic: TopicId,
+    run: &[(u64, Publication)],
+    base: Rendered,
+) -> Result<Vec<u8>, StoreError> {
+    let mut held: HashSet<Version> = base.entries.iter().map(|entry| (entry.id, entry.digest)).collect();
     let mut older: Vec<Vec<u8>> = Vec::new();
     let mut content: Option<(u64, Vec<u8>)> = None;
-    for (seq, at, version) in missed {
-        if !wanted.remove(&version) {
+    for (seq, entry) in missed(run) {
+        if !held.insert((entry.id, entry.digest)) {
             continue;
         }
         if content.as_ref().is_none_or(|(held, _)| *held != seq) {
             content = store.content(topic, seq)?.map(|content| (seq, content));
         }
-        let publication = run.iter().find(|(other, _)| *other == seq).map(|(_, publication)| publication);
-        let entry = publication.and_then(|publication| publication.entries.get(at));
-        let octets = content.as_ref().zip(entry).and_then(|((_, content), entry)| content.get(entry.range()));
+        let octets = content.as_ref().and_then(|(_, content)| content.get(entry.range()));
         older.push(octets.ok_or(StoreError::Damaged { table: "contents" })?.to_vec());
     }
     if older.is_empty() {

@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 
 use super::{
     Distribution,
+    compose::FULL_AT_MOST,
     parcel::Parcel,
     settle::Setback,
     window::{Checkpoint, Window},
@@ -37,9 +38,6 @@ const LOOK: usize = 256;
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// A request that got its permit late still gets this long before it counts as slow.
 const MINIMUM_PATIENCE: Duration = Duration::from_millis(100);
-/// Above this a new WebSub subscriber gets the delta instead of the whole (D26): some readers take no more than 3 MiB.
-const FULL_AT_MOST: usize = 2 << 20;
-
 /// One page of a topic's subscriptions, and which of them have a backlog.
 type Page = (Vec<(CallbackId, Subscription)>, HashSet<CallbackId>);
 
@@ -260,28 +258,25 @@ impl<'a> FanOutRun<'a> {
             && subscription.since_seq.saturating_add(1) == self.publication.first_of_fetch
     }
 
-    /// A large delta was split (F25); who got the whole document with the first part has the others already.
-    fn is_later_part_of_a_first(&self, subscription: &Subscription) -> bool {
-        self.id.seq != self.publication.first_of_fetch
-            && self.is_first(subscription)
+    /// Whether the subscription gets the whole document with this fetch.
+    fn is_full(&self, subscription: &Subscription) -> bool {
+        self.is_first(subscription)
             && self.publication.document_length <= u64::try_from(FULL_AT_MOST).unwrap_or(u64::MAX)
     }
 
-    async fn parcel_for(&mut self, subscription: &Subscription) -> Result<(Arc<Parcel>, bool), StoreError> {
-        let is_full = self.is_first(subscription)
-            && self.publication.document_length <= u64::try_from(FULL_AT_MOST).unwrap_or(u64::MAX);
-        if !is_full {
-            return Ok((Arc::clone(&self.delta), false));
+    /// A large delta was split (F25); who got the whole document with the first part has the others already.
+    fn is_later_part_of_a_first(&self, subscription: &Subscription) -> bool {
+        self.id.seq != self.publication.first_of_fetch && self.is_full(subscription)
+    }
+
+    /// The whole document for a first delivery, with whatever of this publication it has lost since; `None` where it
+    /// cannot be one document, and the catch-up has to take it in steps.
+    async fn full(&mut self) -> Result<Option<Arc<Parcel>>, StoreError> {
+        if self.full.is_none() {
+            let composed = self.distribution.composer.compose(self.id.topic, self.id.seq, true).await?;
+            self.full = composed.filter(|composed| composed.is_full).map(|found| Arc::clone(&found.parcel));
         }
-        if let Some(full) = &self.full {
-            return Ok((Arc::clone(full), true));
-        }
-        let topic = self.id.topic;
-        let document = self.distribution.parts.store.read(move |store| store.document(topic)).await?;
-        let Some(document) = document else { return Ok((Arc::clone(&self.delta), false)) };
-        let full = Arc::new(Parcel::new(&document.publication, document.body));
-        self.full = Some(Arc::clone(&full));
-        Ok((full, true))
+        Ok(self.full.clone())
     }
 
     async fn start(
@@ -290,7 +285,8 @@ impl<'a> FanOutRun<'a> {
         subscription: Subscription,
         report: &mpsc::Sender<Result<CallbackId, StoreError>>,
     ) -> Result<(), StoreError> {
-        let (parcel, is_full) = self.parcel_for(&subscription).await?;
+        let is_full = self.is_full(&subscription);
+        let parcel = if is_full { self.full().await? } else { Some(Arc::clone(&self.delta)) };
         let one = One {
             distribution: Arc::clone(self.distribution),
             pair: PairId { topic: self.id.topic, callback },
@@ -321,7 +317,8 @@ struct One {
     distribution: Arc<Distribution>,
     pair: PairId,
     subscription: Subscription,
-    parcel: Arc<Parcel>,
+    /// `None` where the catch-up has to make it.
+    parcel: Option<Arc<Parcel>>,
     is_full: bool,
     seq: u64,
     report: mpsc::Sender<Result<CallbackId, StoreError>>,
@@ -352,6 +349,10 @@ impl One {
             self.report(self.set_back(LastOutcome::Slow, due_at).await).await;
             return None;
         }
+        let Some(parcel) = &self.parcel else {
+            self.report(self.set_back(LastOutcome::Slow, parts.clock.now()).await).await;
+            return None;
+        };
         let patience = Instant::now().checked_add(parts.delivery.patience);
         let host = self.subscription.callback.host_key();
         let Ok(_permit) = timeout(parts.delivery.patience, parts.lanes.enter(host.as_str())).await else {
@@ -359,7 +360,7 @@ impl One {
             self.report(self.set_back(LastOutcome::LaneFull, due_at).await).await;
             return None;
         };
-        let mut request = Box::pin(self.distribution.try_once(&self.subscription, &self.parcel));
+        let mut request = Box::pin(self.distribution.try_once(&self.subscription, parcel));
         let left = patience.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()));
         if let Ok(outcome) = timeout(left.max(MINIMUM_PATIENCE), &mut request).await {
             self.report(self.settle_in_time(&outcome).await).await;
@@ -373,7 +374,7 @@ impl One {
         // Before the backlog goes: nobody may find neither.
         drop(flying);
         let settled = match &outcome {
-            Outcome::Accepted => self.distribution.caught_up(self.pair, self.seq).await,
+            Outcome::Accepted => self.distribution.caught_up(self.pair, self.seq, self.is_full).await,
             Outcome::Gone => self.distribution.end(self.pair, &self.subscription).await,
             Outcome::Later { .. } => {
                 self.distribution.put_off(self.pair, self.distribution.setback(0, &outcome)).await

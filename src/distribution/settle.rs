@@ -114,7 +114,13 @@ impl Distribution {
     }
 
     /// A backlog was delivered up to and including `through`: removes it, or moves it on if more was published.
-    pub(super) async fn caught_up(&self, pair: PairId, through: u64) -> Result<(), StoreError> {
+    /// What goes on owing the whole document does so until it is sent.
+    pub(super) async fn caught_up(
+        &self,
+        pair: PairId,
+        through: u64,
+        was_full: bool,
+    ) -> Result<(), StoreError> {
         let store = &self.parts.store;
         // Held against the commit that moves the head: either it sees this backlog, or this sees its head.
         let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
@@ -124,8 +130,13 @@ impl Distribution {
             return store.commit(Record::BacklogSettled { pair, was: old.due_at }.into()).await;
         }
         let due_at = self.parts.clock.now();
-        let backlog =
-            Backlog { from_seq: through.saturating_add(1), attempts: 0, due_at, needs_full: false, ..old };
+        let backlog = Backlog {
+            from_seq: through.saturating_add(1),
+            attempts: 0,
+            due_at,
+            needs_full: old.needs_full && !was_full,
+            ..old
+        };
         store.commit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;
         self.poke.due(due_at);
         Ok(())

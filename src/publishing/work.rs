@@ -21,8 +21,9 @@ use crate::{
 
 /// A sighting is renewed when it is this old, so that an unchanged feed costs one write a day and entry (F18).
 const SIGHT_AGE: Duration = Duration::from_hours(24);
-/// Subscriptions are counted up to here for the publisher's log: more would make every fetch a walk over all of them.
-const READERS: usize = 10_000;
+/// Subscriptions are counted up to here for the publisher's log: more would put a walk over all of them, 10 ms for
+/// 10,000, between a ping and its first delivery.
+const READERS: usize = 1000;
 /// Pause when the store fails: the row stays due.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 

@@ -24,6 +24,8 @@ use crate::{
 const ECHO: usize = 8 << 10;
 /// Retries further apart than this are only for callback hosts that proved an intent before (V13, X04).
 const STRANGERS: Duration = Duration::from_mins(10);
+/// A host's record is renewed when it is this old.
+const HOST_AGE: Duration = Duration::from_hours(24);
 /// Pause when the store fails: the row stays due.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -140,7 +142,11 @@ impl Subscribing {
                     let subscription = self.subscription(intent, lease, asked_at, since_seq);
                     let lease_due = subscription.lease_due();
                     commit.push(Record::SubscriptionPut { pair, subscription, was });
-                    commit.push(Record::HostVerified(host_id(&intent.callback), now));
+                    let host = host_id(&intent.callback);
+                    // Once a day: a row that every verification of a large host rewrites makes the file grow.
+                    if store.host_verified(host)?.is_none_or(|seen| seen < now.before(HOST_AGE)) {
+                        commit.push(Record::HostVerified(host, now));
+                    }
                     self.lease_poke.due(lease_due);
                 }
             }

@@ -13,6 +13,7 @@ mod catchup;
 mod cli;
 mod delivery;
 mod fetching;
+mod first;
 mod harness;
 mod intents;
 mod isolation;
