@@ -33,12 +33,18 @@ pub struct Looking(pub Arc<Publishing>);
 
 impl Work for Looking {
     async fn run(self: Arc<Self>, due: Due) {
-        let Some(topic) = due.topic() else { return };
-        if let Err(error) = self.0.look_at(topic, due).await {
+        let topic = due.topic();
+        let looked = match topic {
+            Some(topic) => self.0.look_at(topic, due).await,
+            None => self.0.parts.store.commit(Record::DueDropped(due).into()).await,
+        };
+        if let Err(error) = looked {
             warn!(%error, "a fetch met a store that fails; it stays due");
             tokio::time::sleep(STORE_PAUSE).await;
         }
-        self.0.under_way().remove(&topic);
+        if let Some(topic) = topic {
+            self.0.under_way().remove(&topic);
+        }
     }
 }
 

@@ -49,7 +49,10 @@ impl Writer {
         let runtime = Builder::new_current_thread().enable_time().build().map_err(thread_failed)?;
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || runtime.block_on(write(&kv, queue, gather, &health)))
+            .spawn(move || {
+                let _ending = Ending(&health);
+                runtime.block_on(write(&kv, queue, gather, &health));
+            })
             .map_err(thread_failed)?;
         Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), healthy })
     }
@@ -78,6 +81,15 @@ impl Writer {
                 error!("the store's writing thread ended badly");
             }
         }
+    }
+}
+
+/// However the thread ends, a panic of the engine included, nothing is written after it.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
