@@ -9,7 +9,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    future::pending,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -30,7 +29,7 @@ use crate::{
     store::{Due, DueKind, Store, StoreError},
 };
 
-/// The longest sleep: a wall clock that was set forwards must not leave work waiting for hours.
+/// The longest sleep: a wall clock that was set forwards must not leave work waiting for hours, nor a lost poke.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// What is done with something that is due.
@@ -138,6 +137,10 @@ impl Agenda {
 
     /// Starts what is due and there is room for.
     async fn fill<W: Work>(&self, work: &Arc<W>, running: &mut Running) -> Result<Filled, StoreError> {
+        // What is done now could not be noted, and would be done again and again: better to stop, and be started anew.
+        if !self.store.is_writable() {
+            return Err(StoreError::ReadOnly);
+        }
         // Until the answer is known, every poke counts.
         self.poke.asleep_until.store(u64::MAX, Ordering::SeqCst);
         let kind = self.kind;
@@ -166,10 +169,7 @@ impl Agenda {
     }
 
     async fn sleep_until(&self, at: Option<Timestamp>) {
-        match at {
-            Some(at) => sleep(at.since(self.clock.now()).min(LONGEST_SLEEP)).await,
-            None => pending().await,
-        }
+        sleep(at.map_or(LONGEST_SLEEP, |at| at.since(self.clock.now()).min(LONGEST_SLEEP))).await;
     }
 }
 

@@ -72,24 +72,29 @@ impl Distribution {
         let Some(flying) = self.in_flight.enter(pair) else {
             return self.wait(pair, LastOutcome::Slow).await;
         };
-        if let Some(due_at) = self.breaker_wait(&subscription) {
-            let setback = Setback { last: LastOutcome::BreakerOpen, due_at, counts: false };
-            return self.put_off(pair, setback).await;
-        }
+        let host = subscription.callback.host_key();
+        let permit = timeout(self.parts.delivery.patience, self.parts.lanes.enter(host.as_str())).await;
+        let Ok(_permit) = permit else { return self.wait(pair, LastOutcome::LaneFull).await };
         let composed = self.composer.compose(pair.topic, backlog.from_seq, backlog.needs_full).await?;
         let Some(composed) = composed else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
         };
-        let host = subscription.callback.host_key();
-        let permit = timeout(self.parts.delivery.patience, self.parts.lanes.enter(host.as_str())).await;
-        let Ok(_permit) = permit else { return self.wait(pair, LastOutcome::LaneFull).await };
+        // Asked last: who is let through as the probe of an open breaker has to send.
+        if let Some(due_at) = self.breaker_wait(&subscription) {
+            let setback = Setback { last: LastOutcome::BreakerOpen, due_at, counts: false };
+            return self.put_off(pair, setback).await;
+        }
         debug!(octets = composed.parcel.len(), through = composed.through, "catching up");
         let outcome = self.try_once(&subscription, &composed.parcel).await;
         // Before the backlog goes: a fan-out that finds neither a backlog nor a request delivers, as it should.
         drop(flying);
         match &outcome {
             Outcome::Accepted => self.caught_up(pair, composed.through, composed.is_full).await,
-            Outcome::Gone => self.end(pair, &subscription).await,
+            // Renewed meanwhile: what the old one refused is owed to the new one.
+            Outcome::Gone if !self.end(pair, &subscription).await? => {
+                self.wait(pair, LastOutcome::Status(410)).await
+            }
+            Outcome::Gone => Ok(()),
             Outcome::Later { .. } => self.put_off(pair, self.setback(backlog.attempts, &outcome)).await,
         }
     }

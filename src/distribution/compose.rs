@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::sync::Semaphore;
+
 use super::{Parts, parcel::Parcel};
 use crate::{
     feed::{self, EntryDigest, EntryId, Format, Rendered, Volatile},
@@ -56,13 +58,20 @@ pub(super) struct Composer {
     volatile: Arc<Volatile>,
     limits: Limits,
     kept: Mutex<HashMap<Wanted, Arc<Composed>>>,
+    turn: Semaphore,
 }
 
 impl Composer {
     pub(super) fn new(parts: &Parts) -> Self {
         let limits =
             Limits { entries: parts.delivery.max_entries, octets: parts.delivery.max_document_bytes };
-        Self { store: parts.store.clone(), volatile: Arc::clone(&parts.feed), limits, kept: Mutex::default() }
+        Self {
+            store: parts.store.clone(),
+            volatile: Arc::clone(&parts.feed),
+            limits,
+            kept: Mutex::default(),
+            turn: Semaphore::new(1),
+        }
     }
 
     /// The next document for a backlog; `None` where nothing was published that it could miss.
@@ -74,6 +83,11 @@ impl Composer {
     ) -> Result<Option<Arc<Composed>>, StoreError> {
         let head = self.store.head(topic)?;
         let wanted = Wanted { topic, from_seq, head, needs_full };
+        if let Some(kept) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&wanted) {
+            return Ok(Some(Arc::clone(kept)));
+        }
+        // One at a time: a thousand that come back together mostly want the same, and the second finds it made.
+        let Ok(_turn) = self.turn.acquire().await else { return Ok(None) };
         if let Some(kept) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&wanted) {
             return Ok(Some(Arc::clone(kept)));
         }
@@ -104,18 +118,14 @@ fn compose(
     let document = store.document(topic)?;
     if publications.first().is_none_or(|(seq, _)| *seq != from_seq) {
         // No longer kept: the whole document is all there is.
-        return Ok(document.map(|document| Composed {
-            parcel: Arc::new(Parcel::new(&document.publication, document.body)),
-            through: document.seq,
-            is_full: true,
-        }));
+        return Ok(whole(document));
     }
-    let run = together(&publications, limits, needs_full);
+    let run = together(&publications, limits);
     let Some((last_seq, last)) = run.last() else { return Ok(None) };
     // The document of the same fetch: it holds the other parts of that fetch as well.
     let document = document.filter(|found| found.publication.first_of_fetch == last.first_of_fetch);
-    let whole = document.as_ref().filter(|document| needs_full && document.body.len() <= FULL_AT_MOST);
-    if let Some(document) = whole {
+    let owed = document.as_ref().filter(|document| needs_full && document.body.len() <= FULL_AT_MOST);
+    if let Some(document) = owed {
         let body = match last.format {
             Format::Opaque => document.body.clone(),
             _ => union(store, topic, run, whole_of(document, volatile))?,
@@ -123,7 +133,10 @@ fn compose(
         let parcel = Arc::new(Parcel::new(&document.publication, body));
         return Ok(Some(Composed { parcel, through: document.seq, is_full: true }));
     }
-    let Some(content) = store.content(topic, *last_seq)? else { return Ok(None) };
+    let Some(content) = store.content(topic, *last_seq)? else {
+        // Dropped by its age or size a moment ago.
+        return Ok(whole(store.document(topic)?));
+    };
     let body = if last.format == Format::Opaque || run.len() == 1 {
         content
     } else {
@@ -136,21 +149,21 @@ fn compose(
     Ok(Some(Composed { parcel: Arc::new(Parcel::new(last, body)), through: *last_seq, is_full: false }))
 }
 
-/// The publications that fit into one document: of one format and context, and within the limits unless the whole
-/// document goes out anyway. At least the first.
-fn together<'a>(
-    publications: &'a [(u64, Publication)],
-    limits: &Limits,
-    is_unlimited: bool,
-) -> &'a [(u64, Publication)] {
+/// The newest document as it is.
+fn whole(document: Option<TopicDocument>) -> Option<Composed> {
+    let TopicDocument { seq, publication, body } = document?;
+    Some(Composed { parcel: Arc::new(Parcel::new(&publication, body)), through: seq, is_full: true })
+}
+
+/// The publications that fit into one document: of one format and context, and within the limits. At least the first.
+fn together<'a>(publications: &'a [(u64, Publication)], limits: &Limits) -> &'a [(u64, Publication)] {
     let Some((_, first)) = publications.first() else { return publications };
     let (mut entries, mut octets) = (0_usize, 0_u64);
     let end = publications.iter().position(|(_, publication)| {
         entries = entries.saturating_add(publication.entries.len());
         octets = octets.saturating_add(publication.length);
         // Of what is no feed only the last body counts, so nothing has to fit.
-        let fits = is_unlimited
-            || (entries <= limits.entries && octets <= u64::try_from(limits.octets).unwrap_or(u64::MAX));
+        let fits = entries <= limits.entries && octets <= u64::try_from(limits.octets).unwrap_or(u64::MAX);
         let is_one = first.format == Format::Opaque || (fits && publication.context == first.context);
         publication.format != first.format || !is_one
     });

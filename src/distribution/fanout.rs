@@ -5,7 +5,10 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -50,6 +53,9 @@ impl Distribution {
         let mut busy: HashSet<TopicId> = HashSet::new();
         let mut after: Option<FanOutId> = None;
         while !stop.is_cancelled() {
+            if !self.parts.store.is_writable() {
+                return Err(StoreError::ReadOnly);
+            }
             // Twice round at most: from behind the last start to the end, then from the beginning.
             let mut rounds = 0;
             while busy.len() < self.parts.delivery.topics && rounds < 2 {
@@ -90,6 +96,9 @@ impl Distribution {
     async fn run_topic(self: Arc<Self>, topic: TopicId) {
         while !self.parts.tasks.stopping().is_cancelled() {
             let step = async {
+                if !self.parts.store.is_writable() {
+                    return Err(StoreError::ReadOnly);
+                }
                 let Some(id) = self.parts.store.next_fanout(topic)? else { return Ok(false) };
                 Arc::clone(&self).run_one(id).await?;
                 Ok::<_, StoreError>(true)
@@ -295,6 +304,7 @@ impl<'a> FanOutRun<'a> {
             is_full,
             seq: self.id.seq,
             report: report.clone(),
+            is_reported: AtomicBool::new(false),
         };
         let tasks = &self.distribution.parts.tasks;
         drop(tasks.spawn(one.run()));
@@ -322,6 +332,7 @@ struct One {
     is_full: bool,
     seq: u64,
     report: mpsc::Sender<Result<CallbackId, StoreError>>,
+    is_reported: AtomicBool,
 }
 
 impl One {
@@ -338,10 +349,6 @@ impl One {
     /// Settles for the fan-out within the patience, then sees a slow request through. An error after the report is
     /// returned: the backlog that was written before it stands.
     async fn settle(&self) -> Option<StoreError> {
-        if let Some(until) = self.distribution.breaker_wait(&self.subscription) {
-            self.report(self.set_back(LastOutcome::BreakerOpen, until).await).await;
-            return None;
-        }
         let parts = &self.distribution.parts;
         // Of a subscription that ended and came back while a slow request was under way: one at a time all the same.
         if self.distribution.in_flight.contains(&self.pair) {
@@ -360,6 +367,11 @@ impl One {
             self.report(self.set_back(LastOutcome::LaneFull, due_at).await).await;
             return None;
         };
+        // Asked last: who is let through as the probe of an open breaker has to send.
+        if let Some(until) = self.distribution.breaker_wait(&self.subscription) {
+            self.report(self.set_back(LastOutcome::BreakerOpen, until).await).await;
+            return None;
+        }
         let mut request = Box::pin(self.distribution.try_once(&self.subscription, parcel));
         let left = patience.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()));
         if let Ok(outcome) = timeout(left.max(MINIMUM_PATIENCE), &mut request).await {
@@ -375,7 +387,7 @@ impl One {
         drop(flying);
         let settled = match &outcome {
             Outcome::Accepted => self.distribution.caught_up(self.pair, self.seq, self.is_full).await,
-            Outcome::Gone => self.distribution.end(self.pair, &self.subscription).await,
+            Outcome::Gone => self.end().await,
             Outcome::Later { .. } => {
                 self.distribution.put_off(self.pair, self.distribution.setback(0, &outcome)).await
             }
@@ -387,12 +399,20 @@ impl One {
         match outcome {
             // The successful path writes nothing.
             Outcome::Accepted => Ok(()),
-            Outcome::Gone => self.distribution.end(self.pair, &self.subscription).await,
+            Outcome::Gone => self.end().await,
             Outcome::Later { .. } => {
                 let setback = self.distribution.setback(0, outcome);
                 self.distribution.fall_behind(self.pair, self.seq, self.is_full, setback).await
             }
         }
+    }
+
+    /// 410: the subscription is over, or the renewed one in its place is owed what the old one refused.
+    async fn end(&self) -> Result<(), StoreError> {
+        if self.distribution.end(self.pair, &self.subscription).await? {
+            return Ok(());
+        }
+        self.set_back(LastOutcome::Status(410), self.distribution.parts.clock.now()).await
     }
 
     async fn set_back(&self, last: LastOutcome, due_at: crate::clock::Timestamp) -> Result<(), StoreError> {
@@ -401,7 +421,18 @@ impl One {
     }
 
     async fn report(&self, settled: Result<(), StoreError>) {
+        self.is_reported.store(true, Ordering::Relaxed);
         // The fan-out may have ended with an error; then its cursor stands before this one, and a restart repeats it.
         let _ended = self.report.send(settled.map(|()| self.pair.callback)).await;
+    }
+}
+
+impl Drop for One {
+    /// A delivery that ends without a word would have its fan-out wait for ever.
+    fn drop(&mut self) {
+        if !self.is_reported.load(Ordering::Relaxed) {
+            let lost = StoreError::Failed("a delivery ended without an outcome".to_owned());
+            let _ended = self.report.try_send(Err(lost));
+        }
     }
 }

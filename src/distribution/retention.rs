@@ -33,9 +33,14 @@ struct Kept {
 /// Sweeps until the stop.
 pub async fn sweep(distribution: std::sync::Arc<Distribution>) -> Result<(), StoreError> {
     let stop = distribution.parts.tasks.stopping().clone();
+    let mut sweeps: u32 = 0;
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         distribution.sweep_publications().await?;
-        distribution.sweep_entries().await?;
+        sweeps = sweeps.wrapping_add(1);
+        // A walk over every known entry: once an hour is plenty for what lives a month.
+        if sweeps.is_multiple_of(60) {
+            distribution.sweep_entries().await?;
+        }
     }
     Ok(())
 }
@@ -96,6 +101,10 @@ impl Distribution {
             let topics = store.read(move |store| store.topic_ids(topic, PAGE)).await?;
             topic = topics.last().copied();
             for id in &topics {
+                // A feed that nobody looked at has not dropped its entries: age counts up to the last look that found
+                // news, which renewed what it saw.
+                let Some(known) = store.topic(*id)? else { continue };
+                let limit = known.fetched_at.before(self.parts.remember_for).min(limit);
                 self.sweep_entries_of(*id, limit).await?;
             }
             if topics.len() < PAGE {

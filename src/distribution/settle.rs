@@ -53,18 +53,20 @@ impl Distribution {
         }
     }
 
-    /// Ends a subscription whose callback said 410 (D15), unless it was renewed while the request was under way.
-    pub(super) async fn end(&self, pair: PairId, seen: &Subscription) -> Result<(), StoreError> {
+    /// Ends a subscription whose callback said 410 (D15), unless it was renewed while the request was under way. Says
+    /// whether it is over.
+    pub(super) async fn end(&self, pair: PairId, seen: &Subscription) -> Result<bool, StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        let Some(subscription) = store.subscription(pair)? else { return Ok(()) };
+        let Some(subscription) = store.subscription(pair)? else { return Ok(true) };
         if subscription.accepted_at != seen.accepted_at {
-            return Ok(());
+            return Ok(false);
         }
         let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
         let lease_due = Some(subscription.lease_due());
         info!(topic = subscription.topic.as_str(), callback = %subscription.callback, "subscription ended: 410 Gone");
-        store.commit(Record::SubscriptionEnded { pair, lease_due, backlog_due }.into()).await
+        store.commit(Record::SubscriptionEnded { pair, lease_due, backlog_due }.into()).await?;
+        Ok(true)
     }
 
     /// Opens a backlog for a publication that this fan-out could not deliver. Returns when it is on disk.

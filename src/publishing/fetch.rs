@@ -8,6 +8,7 @@ use http::{
         LOCATION, USER_AGENT,
     },
 };
+use tokio::time::timeout;
 use url::Url;
 
 use super::Publishing;
@@ -59,7 +60,19 @@ pub(super) struct Page {
 }
 
 impl Publishing {
-    pub(super) async fn look(&self, topic: &TopicUrl, readers: usize, known: Option<&Validators>) -> Look {
+    /// A look with all its redirects within the time for a fetch (F11).
+    pub(super) async fn look_in_time(
+        &self,
+        topic: &TopicUrl,
+        readers: usize,
+        known: Option<&Validators>,
+    ) -> Look {
+        let look = self.look(topic, readers, known);
+        let late = Look::Failed(Failure::Send(SendError::Timeout));
+        timeout(self.parts.fetch.timeout, look).await.unwrap_or(late)
+    }
+
+    async fn look(&self, topic: &TopicUrl, readers: usize, known: Option<&Validators>) -> Look {
         let Ok(mut url) = Url::parse(topic.as_str()) else { return Look::Failed(Failure::Url) };
         for _hop in 0..=self.parts.fetch.redirects {
             let Ok(uri) = url.as_str().parse::<Uri>() else { return Look::Failed(Failure::Url) };

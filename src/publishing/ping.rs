@@ -70,7 +70,8 @@ impl Publishing {
         let began = self.under_way().get(&topic).copied();
         let pending = store.pending_fetch(topic)?;
         let Some(due_at) = due(now, began, pending.as_ref(), self.parts.fetch.coalesce) else {
-            return Ok(());
+            // What a failed flush left in memory is not on disk.
+            return if store.is_writable() { Ok(()) } else { Err(StoreError::ReadOnly) };
         };
         // Later than the fetch under way, even within one millisecond: it may have read the topic already.
         let pinged_at = began.map_or(now, |began| now.max(began.after(Duration::from_millis(1))));

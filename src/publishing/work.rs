@@ -65,13 +65,18 @@ impl Publishing {
         if !store.has_subscriptions(topic)? {
             let _held = store.topic_locks().write(topic.as_bytes()).await;
             let Some(current) = store.pending_fetch(topic)? else { return Ok(()) };
+            // Somebody subscribed, and a ping counted on this row, since the first look.
+            if store.has_subscriptions(topic)? {
+                return Ok(());
+            }
             return store.commit(Record::FetchDone { topic, was: current.due_at }.into()).await;
         }
         let began = self.parts.clock.now().max(fetch.pinged_at);
         self.under_way().insert(topic, began);
         let known = store.topic(topic)?;
         let readers = store.read(move |store| store.count_subscriptions(topic, READERS)).await?;
-        let look = self.look(&fetch.url, readers, known.as_ref().map(|topic| &topic.validators)).await;
+        let look =
+            self.look_in_time(&fetch.url, readers, known.as_ref().map(|topic| &topic.validators)).await;
         let found = self.read(topic, &fetch, known.clone(), look).await?;
         let _held = store.topic_locks().write(topic.as_bytes()).await;
         let Some(current) = store.pending_fetch(topic)? else { return Ok(()) };

@@ -25,6 +25,8 @@ pub enum StoreError {
     Damaged { table: &'static str },
     #[error("the store failed: {0}")]
     Failed(String),
+    #[error("the store cannot be written since a write failed; a restart opens it anew")]
+    ReadOnly,
     #[error("the store is closed")]
     Closed,
 }
