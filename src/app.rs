@@ -29,6 +29,9 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// Fetches of one host at a time (X05): a publisher's server is no smaller than this, and one that answers nobody must
+/// not have all of them.
+const FETCHES_PER_HOST: usize = 8;
 /// How long a stop may take after its deadline, for the last flush.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
 
@@ -194,6 +197,7 @@ impl Services {
         let per_host = config.hosts.connections;
         let lanes = Lanes::new(LaneRules { per_host, total: config.delivery.concurrency });
         let asking = Lanes::new(LaneRules { per_host, total: config.verification.concurrency });
+        let looking = Lanes::new(LaneRules { per_host: FETCHES_PER_HOST, total: config.fetch.concurrency });
         let breakers = Arc::new(Breakers::new(BreakerRules {
             failures: config.hosts.breaker_failures,
             window: config.hosts.breaker_window,
@@ -218,6 +222,7 @@ impl Services {
         let publishing = Publishing::new(publishing::Parts {
             store: store.clone(),
             transport: fetches,
+            lanes: looking,
             clock: Arc::clone(&seams.clock),
             metrics: Arc::clone(metrics),
             fetch: config.fetch.clone(),

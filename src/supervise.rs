@@ -155,7 +155,7 @@ mod tests {
         assert!(!tasks.failed());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_panic_is_a_failure_like_any_other() {
         let tasks = Tasks::new();
         let starts = Arc::new(AtomicU32::new(0));
@@ -167,6 +167,10 @@ mod tests {
                 Ok::<(), String>(())
             }
         });
-        assert!(tasks.finish(Duration::from_secs(30)).await || starts.load(Ordering::SeqCst) == 1);
+        while starts.load(Ordering::SeqCst) < 2 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        assert!(tasks.finish(Duration::from_secs(30)).await);
+        assert!(!tasks.failed());
     }
 }

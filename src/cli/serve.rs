@@ -56,12 +56,12 @@ impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = self.config()?;
         telemetry::init(&config.log).map_err(Failure::running)?;
-        tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(Failure::running)?
-            .block_on(app::serve(config))
-            .map_err(Failure::Running)
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::running)?;
+        let ended = runtime.block_on(app::serve(config));
+        // Dropping it would wait for look-ups of names, which last as long as a name server likes.
+        runtime.shutdown_background();
+        ended.map_err(Failure::Running)
     }
 
     /// File, environment and flags in one, checked.

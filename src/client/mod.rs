@@ -2,7 +2,7 @@
 //!
 //! It speaks the forms of `PubSubHubbub` 0.3, 0.4 and `WebSub` (§5.1, §6; 0.3 §6.1, §7.1) and, on request,
 //! receives: it answers verification of intent and shows what is delivered. It knows nothing of the hub in this
-//! program, shares no code with it, and so can hold it to the specification.
+//! program; of its code it shares the check of signatures, which has the published vectors for a test.
 //!
 //! - Topic and callback go out exactly as they were typed (S22): hubs and subscribers compare them byte by byte.
 //! - Nothing that a peer sent reaches a terminal with control characters in it.

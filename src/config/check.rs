@@ -9,6 +9,9 @@ use tracing_subscriber::EnvFilter;
 use super::{Config, ConfigErrors, Problem};
 use crate::feed::ElementName;
 
+/// The largest sensible count, or size in memory: far above 4 GiB, queues could not even be made.
+const MOST: usize = 1 << 32;
+
 /// No lease is shorter, because it is told to the subscriber in whole seconds that are more than zero (V05).
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
@@ -185,6 +188,7 @@ impl Rules {
     /// A number of things of which there must be room for one.
     fn counts(&mut self, number: usize, key: &'static str) {
         self.that(number > 0, &[key], "is zero");
+        self.that(number <= MOST, &[key], format!("is more than {MOST}"));
     }
 
     /// A schedule without a zero in it: what failed would be repeated as fast as it can fail.

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{
     answer::{later, plain},
     page::{document, escape, html},
+    probes,
 };
 use crate::{
     store::{Counts, Store},
@@ -49,12 +50,15 @@ impl Token {
 
 /// The admin routes.
 pub fn router(parts: AdminParts) -> Router {
+    // The probes here as well: the public listener may be full.
+    let probes = probes::router(parts.store.clone());
     Router::new()
         .route("/", get(dashboard))
         .route("/metrics", get(metrics))
         .route("/api/status", get(status))
         .fallback(async || plain(StatusCode::NOT_FOUND, "there is nothing here; try / or /metrics"))
         .with_state(Arc::new(parts))
+        .merge(probes)
 }
 
 async fn metrics(State(parts): State<Arc<AdminParts>>) -> Response {

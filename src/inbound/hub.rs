@@ -15,7 +15,7 @@ use axum::{
 };
 use ipnet::IpNet;
 use tokio::time::timeout;
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::{
     Limits,
@@ -114,11 +114,17 @@ async fn post(parts: Arc<HubParts>, peer: SocketAddr, request: Request) -> Respo
         return later(StatusCode::TOO_MANY_REQUESTS, "too many requests from this address", wait);
     }
     // On a task of its own: what was begun is finished, even for a client that hung up.
-    let tasks = parts.tasks.clone();
-    match tasks.spawn(handle(parts, request)).await {
-        Ok(Some(response)) => response,
-        Ok(None) | Err(_) => later(StatusCode::SERVICE_UNAVAILABLE, "the hub is stopping", PAUSE),
-    }
+    let (tasks, metrics) = (parts.tasks.clone(), Arc::clone(&parts.metrics));
+    let text = match tasks.spawn(handle(parts, request)).await {
+        Ok(Some(response)) => return response,
+        Ok(None) => "the hub is stopping",
+        Err(failure) => {
+            error!(%failure, "a request could not be handled");
+            "the hub failed"
+        }
+    };
+    metrics.requests.add(Answered::Unavailable);
+    later(StatusCode::SERVICE_UNAVAILABLE, text, PAUSE)
 }
 
 async fn handle(parts: Arc<HubParts>, request: HubRequest) -> Response {
@@ -177,9 +183,14 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<axum::bod
         Ok(Err(error)) => {
             let is_over = std::error::Error::source(&error)
                 .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-            if is_over { too_large() } else { plain(StatusCode::BAD_REQUEST, "the body could not be read") }
+            if is_over {
+                too_large()
+            } else {
+                // Nothing is wrong with what was asked: some subscribers take any 4xx for good (S30).
+                later(StatusCode::SERVICE_UNAVAILABLE, "the body could not be read", PAUSE)
+            }
         }
-        Err(_elapsed) => plain(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        Err(_elapsed) => later(StatusCode::SERVICE_UNAVAILABLE, "the body took too long", PAUSE),
     };
     Err(refusal)
 }

@@ -18,6 +18,9 @@ use tracing::{debug, warn};
 
 use crate::supervise::Tasks;
 
+/// Octets of a request's head, and of what is read at once: a head is a few hundred, and there may be thousands of
+/// connections.
+const HEAD: usize = 64 << 10;
 /// Pause after an accept that failed: out of file descriptors, mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -61,7 +64,11 @@ pub async fn serve(listener: TcpListener, router: Router, rules: Listening, task
         let router = router.clone();
         let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request, peer));
         let mut server = http1::Builder::new();
-        server.timer(TokioTimer::new()).header_read_timeout(rules.header_timeout).half_close(false);
+        server
+            .timer(TokioTimer::new())
+            .header_read_timeout(rules.header_timeout)
+            .half_close(false)
+            .max_buf_size(HEAD);
         let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), service));
         drop(tasks.spawn(async move {
             if let Err(error) = connection.await {

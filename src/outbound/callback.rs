@@ -13,14 +13,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header::USER_AGENT};
+use http::{HeaderValue, Request, header::USER_AGENT, response::Parts};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::ClientConfig;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
 use super::{
     blame::blame,
@@ -31,7 +35,7 @@ use super::{
     resolver::{Resolve, SystemResolver},
     settings::{ClientError, ClientSettings, IDLE_FOR},
     tls,
-    transport::{Answer, Outgoing, SendError, Sending, Transport},
+    transport::{Answer, Outgoing, Overflow, SendError, Sending, Transport},
 };
 
 /// Bytes of an answer's head, and of a read buffer. The default of some 400 KiB per connection is too generous for
@@ -96,7 +100,24 @@ impl CallbackClient {
         Ok(Self { clients, guard, user_agent })
     }
 
+    /// The deadline lies over the head and over the body that is wanted. The draining of one that is not has its own:
+    /// a 2xx that was heard in time is no timeout (D13).
     async fn exchange(&self, outgoing: Outgoing) -> Result<Answer, SendError> {
+        let (began, within) = (Instant::now(), outgoing.timeout);
+        let (max, overflow) = (outgoing.max_body, outgoing.overflow);
+        let (head, body) = timeout(within, self.head(outgoing)).await.unwrap_or(Err(SendError::Timeout))?;
+        let body = read_capped(body, max, overflow);
+        let body = match overflow {
+            Overflow::Discard => body.await?,
+            Overflow::Truncate | Overflow::Fail => {
+                let left = within.saturating_sub(began.elapsed());
+                timeout(left, body).await.unwrap_or(Err(SendError::Timeout))?
+            }
+        };
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+
+    async fn head(&self, outgoing: Outgoing) -> Result<(Parts, Incoming), SendError> {
         // Before the pool is asked, because a kept connection is not dialled again.
         self.guard.judge_uri(&outgoing.uri, outgoing.purpose)?;
         let mut request = Request::new(Full::new(outgoing.body));
@@ -109,18 +130,13 @@ impl CallbackClient {
             let otherwise = if error.is_connect() { SendError::Connect } else { SendError::Protocol };
             blame(&error).unwrap_or(otherwise)
         })?;
-        let (head, body) = response.into_parts();
-        let body = read_capped(body, outgoing.max_body, outgoing.overflow).await?;
-        Ok(Answer { status: head.status, headers: head.headers, body })
+        Ok(response.into_parts())
     }
 }
 
 impl Transport for CallbackClient {
     fn send(&self, request: Outgoing) -> Sending<'_> {
-        let within = request.timeout;
-        Box::pin(
-            async move { timeout(within, self.exchange(request)).await.unwrap_or(Err(SendError::Timeout)) },
-        )
+        Box::pin(self.exchange(request))
     }
 }
 

@@ -56,11 +56,6 @@ impl Outcome {
             Err(error) => Self::Later { retry_after: None, why: Why::from(error) },
         }
     }
-
-    /// Whether the host did its work, for its breaker. A 410 is an answer of a healthy host.
-    pub fn is_healthy(&self) -> bool {
-        matches!(self, Self::Accepted | Self::Gone)
-    }
 }
 
 impl From<&SendError> for Why {

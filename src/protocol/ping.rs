@@ -10,6 +10,9 @@ use super::{form::Form, intent::url_text, rejection::Rejection, topic::TopicUrl}
 /// The largest known client sends 100 (P10).
 const MAX_TOPICS: usize = 256;
 
+/// A publisher that is polite to every version names each topic twice; what goes beyond that twice over is noise.
+const MAX_NAMED: usize = 4 * MAX_TOPICS;
+
 /// The topics of a ping, in order, each once. One malformed URL refuses them all (P03), and is named by its number,
 /// because its text is not repeated (S29).
 pub(super) fn topics(form: &Form) -> Result<Vec<TopicUrl>, Rejection> {
@@ -20,16 +23,21 @@ pub(super) fn topics(form: &Form) -> Result<Vec<TopicUrl>, Rejection> {
         .filter_map(|(name, value)| Some((parameter(name)?, value)))
         .flat_map(|(name, value)| split_list(value).map(move |url| (name, url)))
         .filter(|(_, url)| !url.is_empty());
+    let too_many = || {
+        let text = format!("more than {MAX_TOPICS} URLs in one request with hub.url or hub.topic");
+        Err(Rejection::too_large(text))
+    };
     for (count, (name, url)) in (1..).zip(given) {
-        if count > MAX_TOPICS {
-            return Err(Rejection::too_large(format!(
-                "more than {MAX_TOPICS} URLs in one request with hub.url or hub.topic"
-            )));
+        if count > MAX_NAMED {
+            return too_many();
         }
         let topic = url_text(url)
             .and_then(TopicUrl::parse)
             .map_err(|fault| Rejection::bad(format!("{name}, URL number {count}: {fault}")))?;
         if seen.insert(topic.id()) {
+            if topics.len() == MAX_TOPICS {
+                return too_many();
+            }
             topics.push(topic);
         }
     }
@@ -134,6 +142,22 @@ mod tests {
             "hub.url, URL number 1: the URL must not have a fragment"
         );
         assert_eq!(refused("hub.url=http://a/%FF"), "hub.url, URL number 1: the URL is not valid UTF-8");
+    }
+
+    #[test]
+    fn p10_a_topic_may_be_named_in_both_ways_without_counting_twice() {
+        let both = |count: usize| -> String {
+            let named = |at| format!("hub.url=http://a/{at}&hub.topic=http://a/{at}");
+            (0..count).map(named).collect::<Vec<_>>().join("&")
+        };
+        assert_eq!(ping(&both(256)).unwrap().len(), 256);
+        assert_eq!(ping(&both(257)).unwrap_err().status, StatusCode::PAYLOAD_TOO_LARGE);
+        let same = ["hub.url=http://a/"; 1024].join("&");
+        assert_eq!(
+            ping(&same).unwrap_err().status,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "1024 parameters and the mode"
+        );
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn page(answer: Answer, url: &Url) -> Page {
     let links = protocol::link::parse(answer.headers.get_all(LINK).iter().map(HeaderValue::as_bytes));
     // Relative targets are relative to where the body came from (L03).
     let targets = |rel: &str| -> Vec<String> {
-        let found = links.iter().filter(|link| link.rels.iter().any(|other| other.eq_ignore_ascii_case(rel)));
+        let found = links.iter().filter(|link| link.is(rel));
         found.map(|link| absolute(url, &link.target)).collect()
     };
     Page {

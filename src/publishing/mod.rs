@@ -25,7 +25,7 @@ use crate::{
     config::FetchConfig,
     distribution::Distribution,
     feed::Volatile,
-    outbound::Transport,
+    outbound::{Lanes, Transport},
     protocol::TopicId,
     store::Store,
     telemetry::Metrics,
@@ -36,6 +36,7 @@ use crate::{
 pub struct Parts {
     pub store: Store,
     pub transport: Arc<dyn Transport>,
+    pub lanes: Lanes,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub fetch: FetchConfig,

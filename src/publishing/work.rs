@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use super::{
@@ -24,6 +25,8 @@ const SIGHT_AGE: Duration = Duration::from_hours(24);
 /// Subscriptions are counted up to here for the publisher's log: more would put a walk over all of them, 10 ms for
 /// 10,000, between a ping and its first delivery.
 const READERS: usize = 1000;
+/// How long a fetch waits for room in its host's lane.
+const LANE_PATIENCE: Duration = Duration::from_secs(1);
 /// Pause when the store fails: the row stays due.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -71,6 +74,11 @@ impl Publishing {
             }
             return store.commit(Record::FetchDone { topic, was: current.due_at }.into()).await;
         }
+        let host = fetch.url.host_key().clone();
+        // Not longer: a host that lets us wait would come to hold every slot of the agenda.
+        let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
+            return self.stand_aside(topic, &fetch).await;
+        };
         let began = self.parts.clock.now().max(fetch.pinged_at);
         self.under_way().insert(topic, began);
         let known = store.topic(topic)?;
@@ -106,6 +114,21 @@ impl Publishing {
         if has_news {
             self.parts.distribution.wake();
         }
+        Ok(())
+    }
+
+    /// Puts a fetch off because its host is busy with others: no try was made.
+    async fn stand_aside(&self, topic: TopicId, fetch: &PendingFetch) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.topic_locks().write(topic.as_bytes()).await;
+        let Some(current) = store.pending_fetch(topic)?.filter(|other| other.due_at == fetch.due_at) else {
+            return Ok(());
+        };
+        let due_at = self.parts.clock.now().after(LANE_PATIENCE.saturating_mul(2));
+        let was = Some(current.due_at);
+        let fetch = PendingFetch { due_at, ..current };
+        store.commit(Record::FetchPut { topic, fetch, was }.into()).await?;
+        self.poke.due(due_at);
         Ok(())
     }
 

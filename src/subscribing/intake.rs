@@ -3,9 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::timeout;
 use tracing::debug;
 
-use super::{Subscribing, policy::Forbidden};
+use super::{Subscribing, policy::Forbidden, verify::LANE_PATIENCE};
 use crate::{
     clock::Timestamp,
     protocol::{IntentRequest, PairId, Situation, Verdict, VerifyMode},
@@ -60,7 +61,7 @@ impl Subscribing {
 
     async fn note(&self, request: IntentRequest) -> Result<Accepted, Unaccepted> {
         let store = &self.parts.store;
-        let pair = PairId { topic: request.topic.id(), callback: request.callback.id() };
+        let pair = request.pair();
         let host = request.callback.host_key();
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let old = store.intent(pair)?;
@@ -89,6 +90,10 @@ impl Subscribing {
         let pair = PairId { topic: intent.topic.id(), callback: intent.callback.id() };
         let lease = self.leases.grant(intent.asked_lease);
         let asked_at = self.parts.clock.now();
+        let host = intent.callback.host_key();
+        let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
+            return Err(Unaccepted::Busy);
+        };
         match self.ask(&intent, lease, Situation::Sync).await {
             Verdict::Verified => {
                 self.apply(pair, &intent, lease, asked_at).await?;

@@ -1,15 +1,21 @@
 //! Leases: the end of them, and the refresh that a 0.3 subscription is owed (V18, V19).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
 use super::Subscribing;
 use crate::{
     agenda::Work,
+    clock::Timestamp,
     protocol::Mode,
     store::{Commit, Due, PendingIntent, Record, StoreError, Subscription},
 };
+
+/// What a lease is stretched by when it ended before its refresh could be asked for.
+const GRACE: Duration = Duration::from_hours(24);
+/// When a refresh that found another request under way is due again.
+pub(super) const AGAIN: Duration = Duration::from_hours(1);
 
 /// The work of the agenda of leases.
 #[derive(Debug)]
@@ -19,7 +25,7 @@ impl Work for Leases {
     async fn run(self: Arc<Self>, due: Due) {
         if let Err(error) = self.0.attend(due).await {
             warn!(%error, "a lease met a store that fails; it stays due");
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 }
@@ -37,32 +43,40 @@ impl Subscribing {
         };
         let now = self.parts.clock.now();
         let lease_due = subscription.lease_due();
-        if !subscription.is_active_at(now) {
+        // The hub was down when the refresh was due: the subscriber is owed the question before its lease ends.
+        let is_unasked = subscription.refresh_at.is_some();
+        if !subscription.is_active_at(now) && !is_unasked {
             let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
             info!(topic = subscription.topic.as_str(), callback = %subscription.callback, "lease ended");
             self.parts.metrics.leases_ended.inc();
             let ended = Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due };
             return store.commit(ended.into()).await;
         }
-        // Asked once a lease: the verification has its own retries, and its success sets the next refresh.
+        let expires_at =
+            if subscription.is_active_at(now) { subscription.expires_at } else { now.after(GRACE) };
         let mut commit = Commit::new();
-        let is_asked = store.intent(pair)?.is_some();
-        if !is_asked {
+        let next = if store.intent(pair)?.is_some() {
+            // Somebody's request is being verified. If that fails, the refresh is still owed.
+            let refresh_at = Some(now.after(AGAIN));
+            Subscription { expires_at, refresh_at, ..subscription }
+        } else {
+            // Asked once a lease: the verification has its own retries, and its success sets the next refresh.
             let intent = refresh(&subscription, now);
             commit.push(Record::IntentPut { pair, intent, was: None });
             self.pending.add(&subscription.callback.host_key());
-        }
-        let unrefreshed = Subscription { refresh_at: None, ..subscription };
-        self.lease_poke.due(unrefreshed.lease_due());
-        commit.push(Record::SubscriptionPut { pair, subscription: unrefreshed, was: Some(lease_due) });
+            Subscription { refresh_at: None, expires_at, ..subscription }
+        };
+        let next_due = next.lease_due();
+        commit.push(Record::SubscriptionPut { pair, subscription: next, was: Some(lease_due) });
         store.commit(commit).await?;
         self.poke.due(now);
+        self.lease_poke.due(next_due);
         Ok(())
     }
 }
 
 /// The same parameters and token again, with a new challenge (V19).
-fn refresh(subscription: &Subscription, now: crate::clock::Timestamp) -> PendingIntent {
+fn refresh(subscription: &Subscription, now: Timestamp) -> PendingIntent {
     PendingIntent {
         mode: Mode::Subscribe,
         topic: subscription.topic.clone(),

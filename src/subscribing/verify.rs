@@ -8,14 +8,15 @@ use http::{
     header::{ACCEPT, AUTHORIZATION},
 };
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use super::Subscribing;
+use super::{Subscribing, lease::AGAIN};
 use crate::{
     agenda::Work,
     clock::Timestamp,
     outbound::{Outgoing, Overflow, Purpose},
-    protocol::{CallbackUrl, Mode, PairId, Profile, Reply, Situation, Verdict, verification},
+    protocol::{CallbackUrl, Mode, PairId, Profile, Reply, Situation, Verdict, VerifyMode, verification},
     store::{Commit, Due, PendingIntent, Record, StoreError, Subscription},
     telemetry::Verified,
 };
@@ -24,6 +25,10 @@ use crate::{
 const ECHO: usize = 8 << 10;
 /// Retries further apart than this are only for callback hosts that proved an intent before (V13, X04).
 const STRANGERS: Duration = Duration::from_mins(10);
+/// How long a verification waits for room in its host's lane.
+pub(super) const LANE_PATIENCE: Duration = Duration::from_secs(1);
+/// The longest pause of an intent whose host is busy.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// A host's record is renewed when it is this old.
 const HOST_AGE: Duration = Duration::from_hours(24);
 /// Pause when the store fails: the row stays due.
@@ -51,18 +56,44 @@ impl Subscribing {
         let Some(intent) = store.intent(pair)?.filter(|intent| intent.due_at == due.at) else {
             return store.commit(Record::DueDropped(due).into()).await;
         };
-        let situation = match intent.profile {
-            Profile::P03 => Situation::P03,
-            Profile::Websub => Situation::Websub,
+        if intent.refresh && !self.is_wanted(pair, &intent)? {
+            return self.give_up(pair, &intent, false).await;
+        }
+        let situation = Situation::of(intent.profile, VerifyMode::Async);
+        let host = intent.callback.host_key();
+        // Not longer: a host that lets us wait would come to hold every slot of the agenda.
+        let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
+            return self.stand_aside(pair, &intent).await;
         };
         let lease = self.leases.grant(intent.asked_lease);
         let asked_at = self.parts.clock.now();
         match self.ask(&intent, lease, situation).await {
-            Verdict::Verified => self.apply(pair, &intent, lease, asked_at).await,
+            Verdict::Verified => {
+                // Gone means that something newer was proved and applied meanwhile (V17).
+                if store.intent(pair)?.is_none() {
+                    return Ok(());
+                }
+                self.apply(pair, &intent, lease, asked_at).await
+            }
             Verdict::Refused => self.give_up(pair, &intent, true).await,
             Verdict::Failed => self.give_up(pair, &intent, false).await,
             Verdict::Again => self.retry(pair, &intent).await,
         }
+    }
+
+    /// Whether the subscription that a refresh is for still runs.
+    fn is_wanted(&self, pair: PairId, intent: &PendingIntent) -> Result<bool, StoreError> {
+        let now = self.parts.clock.now();
+        let found = self.parts.store.subscription(pair)?;
+        Ok(found.is_some_and(|found| found.accepted_at == intent.accepted_at && found.is_active_at(now)))
+    }
+
+    /// Puts an intent off because its host is busy with others: no try was made. The longer the host's queue, the
+    /// longer the pause.
+    async fn stand_aside(&self, pair: PairId, intent: &PendingIntent) -> Result<(), StoreError> {
+        let waiting = u32::try_from(self.pending.of(&intent.callback.host_key())).unwrap_or(u32::MAX);
+        let pause = LANE_PATIENCE.saturating_mul(waiting.div_ceil(100)).min(LONGEST_PAUSE);
+        self.put_off(pair, intent, self.parts.random.jitter(pause, 0.5), 0).await
     }
 
     /// One request to the callback, with a challenge of its own (V04).
@@ -85,11 +116,7 @@ impl Subscribing {
             max_body: ECHO,
             overflow: Overflow::Truncate,
         };
-        let host = intent.callback.host_key();
-        let answer = {
-            let _permit = self.parts.lanes.enter(host.as_str()).await;
-            self.parts.transport.send(request).await
-        };
+        let answer = self.parts.transport.send(request).await;
         let reply = match &answer {
             Ok(answer) => Reply::Answered { status: answer.status.as_u16(), body: &answer.body },
             Err(_) => Reply::Unreachable,
@@ -121,11 +148,14 @@ impl Subscribing {
         let now = self.parts.clock.now();
         let old = store.subscription(pair)?;
         let mut commit = Commit::new();
+        let mut next_lease = None;
         let is_done = self.clear(pair, intent, &mut commit)?;
         let is_late = old.as_ref().is_some_and(|old| old.accepted_at > intent.accepted_at);
         // A refresh of what ended meanwhile renews nothing.
         let is_moot = intent.refresh && old.is_none();
         if !is_late && !is_moot {
+            // An operator should be able to see who has a secret replaced (X12).
+            let secret_changed = old.as_ref().is_some_and(|old| old.secret != intent.secret);
             let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
             let lease_due = old.as_ref().map(Subscription::lease_due);
             let ended = Record::SubscriptionEnded { pair, lease_due, backlog_due };
@@ -147,7 +177,7 @@ impl Subscribing {
                     if store.host_verified(host)?.is_none_or(|seen| seen < now.before(HOST_AGE)) {
                         commit.push(Record::HostVerified(host, now));
                     }
-                    self.lease_poke.due(lease_due);
+                    next_lease = Some(lease_due);
                 }
             }
             info!(
@@ -156,10 +186,15 @@ impl Subscribing {
                 callback = %intent.callback,
                 lease_seconds = lease.as_secs(),
                 refresh = intent.refresh,
+                secret_changed,
                 "intent verified"
             );
         }
         store.commit(commit).await?;
+        // After the commit: an agenda that looked before it would sleep past it.
+        if let Some(due) = next_lease {
+            self.lease_poke.due(due);
+        }
         if is_done {
             self.pending.remove(&intent.callback.host_key());
         }
@@ -213,14 +248,20 @@ impl Subscribing {
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let mut commit = Commit::new();
         let is_done = self.clear(pair, intent, &mut commit)?;
-        if intent.refresh
-            && is_refused
-            && let Some(old) = store.subscription(pair)?
-            && old.accepted_at == intent.accepted_at
-        {
-            let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
-            let lease_due = Some(old.lease_due());
-            commit.push(Record::SubscriptionEnded { pair, lease_due, backlog_due });
+        let mut next_lease = None;
+        if let Some(old) = store.subscription(pair)? {
+            let lease_due = old.lease_due();
+            if intent.refresh && is_refused && old.accepted_at == intent.accepted_at {
+                let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
+                commit.push(Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due });
+            } else if !intent.refresh && old.profile == Profile::P03 && old.refresh_at.is_none() {
+                // This request took the place of the refresh that was under way: it is still owed, or any stranger
+                // could have a 0.3 subscription run out.
+                let again = self.parts.clock.now().after(AGAIN);
+                let subscription = Subscription { refresh_at: Some(again), ..old };
+                next_lease = Some(subscription.lease_due());
+                commit.push(Record::SubscriptionPut { pair, subscription, was: Some(lease_due) });
+            }
         }
         info!(
             mode = %intent.mode,
@@ -231,6 +272,9 @@ impl Subscribing {
             "intent not verified"
         );
         store.commit(commit).await?;
+        if let Some(due) = next_lease {
+            self.lease_poke.due(due);
+        }
         if is_done {
             self.pending.remove(&intent.callback.host_key());
         }
@@ -253,14 +297,24 @@ impl Subscribing {
             step => step,
         };
         let Some(step) = step else { return self.give_up(pair, intent, false).await };
+        self.put_off(pair, intent, step, 1).await
+    }
+
+    async fn put_off(
+        &self,
+        pair: PairId,
+        intent: &PendingIntent,
+        pause: Duration,
+        tries: u32,
+    ) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let Some(current) = store.intent(pair)?.filter(|other| other.accepted_at == intent.accepted_at)
         else {
             return Ok(());
         };
-        let due_at = self.parts.clock.now().after(step);
-        let attempts = intent.attempts.saturating_add(1);
+        let due_at = self.parts.clock.now().after(pause);
+        let attempts = intent.attempts.saturating_add(tries);
         let next = PendingIntent { due_at, attempts, ..current.clone() };
         store.commit(Record::IntentPut { pair, intent: next, was: Some(current.due_at) }.into()).await?;
         self.poke.due(due_at);

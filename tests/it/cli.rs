@@ -39,7 +39,7 @@ async fn a_bad_configuration_is_refused_by_file_line_and_key() {
             let ended = Program::run(folder.path(), arguments).await.expect(UNUSABLE);
             assert!(ended.stderr.contains("bad.toml"), "the file: {ended:?}");
             assert!(ended.stderr.contains(key), "the key {key}: {ended:?}");
-            let names_line = line.is_none_or(|line: u32| ended.stderr.contains(&line.to_string()));
+            let names_line = line.is_none_or(|line: u32| ended.stderr.contains(&format!("bad.toml:{line}:")));
             assert!(names_line, "line {line:?}: {ended:?}");
         }
         assert!(!data.try_exists().unwrap(), "nothing was started");

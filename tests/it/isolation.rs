@@ -2,7 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use crate::harness::{Callback, Feed, Flavour, Gate, Page, Reply, Settings, Stage, Subscriber, Topic};
+use crate::harness::{
+    Callback, Feed, Flavour, Form, Gate, Page, Publisher, Reply, Settings, Stage, Subscriber, Topic, Verdict,
+};
 
 /// Another host than the one on which the well-behaved subscribers live.
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -110,5 +112,63 @@ async fn a_dead_host_delays_nobody() {
     }
     for other in others {
         assert_eq!(other.attempts().len(), 3);
+    }
+}
+
+/// Callbacks of one host that never answer their verification do not keep another host's from being asked (S35, X10).
+#[tokio::test]
+async fn a_host_that_never_confirms_keeps_nobody_from_being_verified() {
+    let settings = Settings::quick()
+        .with("hosts", "connections", 2)
+        .with("verification", "concurrency", 6)
+        .with("verification", "timeout", "60s");
+    let stage = Stage::set_with(settings).await;
+    let topic = stage.publisher.topic("/text");
+    let silent = Subscriber::start_on(ELSEWHERE);
+    let gate = Gate::closed();
+    let mut held = Vec::new();
+    for index in 0..12 {
+        let callback = silent.callback(&format!("/held/{index}"));
+        callback.always_judge(Verdict::Held(gate.clone()));
+        stage.hub.post(&Form::subscribe(&topic, &callback)).await.expect(202);
+        held.push(callback);
+    }
+    let healthy = stage.subscriber.callback("/healthy");
+    stage.hub.post(&Form::subscribe(&topic, &healthy)).await.expect(202);
+    healthy.confirmed(1).await;
+    assert_eq!(held.iter().map(Callback::confirmations).sum::<usize>(), 0, "the others still hang");
+    gate.open();
+    for callback in &held {
+        callback.confirmed(1).await;
+    }
+}
+
+/// A site that never answers holds its own few fetches and nobody else's (X05).
+#[tokio::test]
+async fn a_silent_site_keeps_no_other_topic_from_being_fetched() {
+    let settings = Settings::quick().with("fetch", "concurrency", 10).with("fetch", "timeout", "60s");
+    let stage = Stage::set_with(settings).await;
+    let silent = Publisher::start_on(ELSEWHERE);
+    let gate = Gate::closed();
+    let callback = stage.subscriber.callback("/cb");
+    let mut pings = Form::intent("publish", "", "").without("hub.topic").without("hub.callback");
+    let mut topics = Vec::new();
+    for index in 0..20 {
+        let topic = silent.topic(&format!("/{index}"));
+        topic.put(Page::of("text/plain", format!("text {index}")).behind(&gate));
+        stage.subscribe_03(&topic, &callback).await;
+        pings = pings.with("hub.url", topic.url());
+        topics.push(topic);
+    }
+    stage.hub.post(&pings).await.expect(204);
+    let topic = stage.publisher.topic("/healthy");
+    topic.put(Page::of("text/plain", "news"));
+    stage.subscribe_03(&topic, &callback).await;
+    stage.ping(&topic).await;
+    assert_eq!(callback.delivered(1).await[0].body, "news");
+    gate.open();
+    let bodies = callback.delivered(21).await;
+    for index in 0..20 {
+        assert!(bodies.iter().any(|one| one.body == format!("text {index}")), "text {index} is missing");
     }
 }
