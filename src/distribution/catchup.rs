@@ -75,6 +75,8 @@ impl Distribution {
         let host = subscription.callback.host_key();
         let permit = timeout(self.parts.delivery.patience, self.parts.lanes.enter(host.as_str())).await;
         let Ok(_permit) = permit else { return self.wait(pair, LastOutcome::LaneFull).await };
+        // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing (D22).
+        let Some(subscription) = store.subscription(pair)? else { return Ok(()) };
         let composed = self.composer.compose(pair.topic, backlog.from_seq, backlog.needs_full).await?;
         let Some(composed) = composed else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;

@@ -159,6 +159,8 @@ struct FanOutRun<'a> {
     delta: Arc<Parcel>,
     /// The whole document, read when the first subscriber needs it.
     full: Option<Arc<Parcel>>,
+    /// The store's count of changes when the page at hand was read.
+    changes: u64,
 }
 
 impl<'a> FanOutRun<'a> {
@@ -170,7 +172,8 @@ impl<'a> FanOutRun<'a> {
         content: Vec<u8>,
     ) -> Self {
         let delta = Arc::new(Parcel::new(&publication, content));
-        Self { distribution, id, fanout, publication, delta, full: None }
+        let changes = distribution.parts.store.subscription_changes();
+        Self { distribution, id, fanout, publication, delta, full: None, changes }
     }
 
     /// Goes through the subscriptions; says whether it came to the end.
@@ -195,6 +198,7 @@ impl<'a> FanOutRun<'a> {
         loop {
             while !stop.is_cancelled() && window.has_room() {
                 if page.is_empty() && !is_last {
+                    self.changes = parts.store.subscription_changes();
                     let (rows, backlogged) = self.read_page(read_to).await?;
                     is_last = rows.len() < PAGE;
                     read_to = rows.last().map_or(read_to, |(callback, _)| Some(*callback));
@@ -303,6 +307,7 @@ impl<'a> FanOutRun<'a> {
             parcel,
             is_full,
             seq: self.id.seq,
+            changes: self.changes,
             report: report.clone(),
             is_reported: AtomicBool::new(false),
         };
@@ -331,12 +336,14 @@ struct One {
     parcel: Option<Arc<Parcel>>,
     is_full: bool,
     seq: u64,
+    /// The store's count of changes when the subscription was read.
+    changes: u64,
     report: mpsc::Sender<Result<CallbackId, StoreError>>,
     is_reported: AtomicBool,
 }
 
 impl One {
-    async fn run(self) {
+    async fn run(mut self) {
         let gauge = self.distribution.parts.metrics.deliveries_in_flight.clone();
         gauge.inc();
         let late = self.settle().await;
@@ -348,15 +355,16 @@ impl One {
 
     /// Settles for the fan-out within the patience, then sees a slow request through. An error after the report is
     /// returned: the backlog that was written before it stands.
-    async fn settle(&self) -> Option<StoreError> {
-        let parts = &self.distribution.parts;
+    async fn settle(&mut self) -> Option<StoreError> {
+        let distribution = Arc::clone(&self.distribution);
+        let parts = &distribution.parts;
         // Of a subscription that ended and came back while a slow request was under way: one at a time all the same.
         if self.distribution.in_flight.contains(&self.pair) {
             let due_at = parts.clock.now().after(parts.delivery.patience);
             self.report(self.set_back(LastOutcome::Slow, due_at).await).await;
             return None;
         }
-        let Some(parcel) = &self.parcel else {
+        let Some(parcel) = self.parcel.clone() else {
             self.report(self.set_back(LastOutcome::Slow, parts.clock.now()).await).await;
             return None;
         };
@@ -367,12 +375,22 @@ impl One {
             self.report(self.set_back(LastOutcome::LaneFull, due_at).await).await;
             return None;
         };
+        // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing (D22).
+        if parts.store.subscription_changes() != self.changes {
+            match parts.store.subscription(self.pair) {
+                Ok(Some(current)) => self.subscription = current,
+                gone => {
+                    self.report(gone.map(drop)).await;
+                    return None;
+                }
+            }
+        }
         // Asked last: who is let through as the probe of an open breaker has to send.
         if let Some(until) = self.distribution.breaker_wait(&self.subscription) {
             self.report(self.set_back(LastOutcome::BreakerOpen, until).await).await;
             return None;
         }
-        let mut request = Box::pin(self.distribution.try_once(&self.subscription, parcel));
+        let mut request = Box::pin(self.distribution.try_once(&self.subscription, &parcel));
         let left = patience.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()));
         if let Ok(outcome) = timeout(left.max(MINIMUM_PATIENCE), &mut request).await {
             self.report(self.settle_in_time(&outcome).await).await;

@@ -110,6 +110,14 @@ impl Commit {
         self.0.is_empty()
     }
 
+    /// Whether a subscription is put or ended.
+    pub(super) fn touches_subscriptions(&self) -> bool {
+        let touches = |record: &Record| {
+            matches!(record, Record::SubscriptionPut { .. } | Record::SubscriptionEnded { .. })
+        };
+        self.0.iter().any(touches)
+    }
+
     pub(super) fn into_changes(self) -> Result<Vec<Change>, StoreError> {
         let mut rows = Rows(Vec::with_capacity(self.0.len().saturating_mul(2)));
         for record in self.0 {

@@ -48,7 +48,14 @@ pub use publications::{Publication, PublishedEntry};
 pub use subscriptions::Subscription;
 pub use topics::{Topic, TopicDocument, Validators};
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use embedded::Embedded;
 use keys::Table;
@@ -81,6 +88,7 @@ pub struct Counts {
 pub struct Store {
     kv: Arc<Embedded>,
     writer: Arc<Writer>,
+    subscription_changes: Arc<AtomicU64>,
     /// Held over read-decide-commit on one pair: verification, expiry, 410.
     pair_locks: Arc<Locks>,
     /// Held for writing while a topic's head moves, for reading while a backlog of the topic settles against the head.
@@ -92,7 +100,13 @@ impl Store {
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let kv = Arc::new(Embedded::open(options)?);
         let writer = Arc::new(Writer::start(Arc::clone(&kv), options.gather)?);
-        Ok(Self { kv, writer, pair_locks: Arc::default(), topic_locks: Arc::default() })
+        Ok(Self {
+            kv,
+            writer,
+            subscription_changes: Arc::default(),
+            pair_locks: Arc::default(),
+            topic_locks: Arc::default(),
+        })
     }
 
     /// Applies a commit whole; returns when it is on disk.
@@ -100,7 +114,18 @@ impl Store {
         if commit.is_empty() {
             return Ok(());
         }
-        self.writer.submit(commit).await
+        let touches_subscriptions = commit.touches_subscriptions();
+        let done = self.writer.submit(commit).await;
+        if touches_subscriptions {
+            self.subscription_changes.fetch_add(1, Ordering::SeqCst);
+        }
+        done
+    }
+
+    /// A number that moves whenever a subscription was put or ended: who holds rows for a while compares it, and reads
+    /// them again only if it moved.
+    pub fn subscription_changes(&self) -> u64 {
+        self.subscription_changes.load(Ordering::SeqCst)
     }
 
     /// Locks by pair (topic and callback).

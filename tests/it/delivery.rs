@@ -1,7 +1,9 @@
 //! What a subscriber of a feed gets: everything first (F17, D03), then exactly what is new (F14-F24), in the
 //! publisher's own bytes (F21, D25), typed, linked and signed as each profile needs it (D02, D04-D10).
 
-use crate::harness::{Callback, Delivery, Feed, Flavour, Form, Page, Settings, Stage, Topic, sha1_signature};
+use crate::harness::{
+    Callback, Delivery, Feed, Flavour, Form, Gate, Page, Reply, Settings, Stage, Topic, sha1_signature,
+};
 
 /// 16 bytes that are no UTF-8: a key that has been through a lossy decoder signs something else (S04).
 const RAW_SECRET: &[u8] = b"\x00\xff\xfe %+&=\xc3\x28key\r\n";
@@ -241,4 +243,35 @@ async fn a_large_change_is_split() {
     all.sort();
     assert_eq!(together, all);
     assert_eq!(callback.most_in_flight(), 1);
+}
+
+/// A delivery that waits for room in its host's lane is signed with the secret of the moment it goes out (V16), and one
+/// to a subscriber that has left by then does not go out (D22).
+#[tokio::test]
+async fn a_delivery_that_waited_goes_by_the_subscription_of_the_moment() {
+    let settings = Settings::quick().with("hosts", "connections", 1).with("delivery", "patience", "15s");
+    let stage = Stage::set_with(settings).await;
+    let topic = stage.publisher.topic("/text");
+    let callbacks: Vec<_> = ["/a", "/b", "/c"].map(|path| stage.subscriber.callback(path)).into();
+    let gate = Gate::closed();
+    for callback in &callbacks {
+        stage.accept_sync(&Form::subscribe(&topic, callback).secret("old")).await;
+        callback.reply([Reply::Held(gate.clone())]);
+    }
+    topic.put(Page::of("text/plain", "news"));
+    stage.ping(&topic).await;
+    stage.subscriber.arrived(1).await;
+    // One holds the only connection; of the two that wait for it, one changes its secret and one leaves.
+    let waiting: Vec<_> = callbacks.iter().filter(|callback| callback.attempts().is_empty()).collect();
+    let [changed, left] = waiting[..] else { panic!("one was asked: {waiting:?}") };
+    stage.accept_sync(&Form::subscribe(&topic, changed).secret("new")).await;
+    stage.accept_sync(&Form::unsubscribe(&topic, left)).await;
+    gate.open();
+    let delivery = changed.delivered(1).await.remove(0);
+    assert_eq!(delivery.header("x-hub-signature"), Some(sha1_signature(b"new", b"news").as_str()));
+    // One more round, so that whatever was on its way has arrived.
+    topic.put(Page::of("text/plain", "fence"));
+    stage.ping(&topic).await;
+    changed.delivered(2).await;
+    assert!(left.attempts().is_empty());
 }
