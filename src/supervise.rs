@@ -125,6 +125,8 @@ impl Tasks {
 mod tests {
     use std::{future, sync::atomic::AtomicU32};
 
+    use tokio::sync::Notify;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -158,18 +160,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_a_failure_like_any_other() {
         let tasks = Tasks::new();
-        let starts = Arc::new(AtomicU32::new(0));
-        let count = Arc::clone(&starts);
+        let starts = AtomicU32::new(0);
+        let again = Arc::new(Notify::new());
+        let started = Arc::clone(&again);
         tasks.keep("panicking", move || {
-            let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+            let first = starts.fetch_add(1, Ordering::SeqCst) == 0;
+            let started = Arc::clone(&started);
             async move {
                 assert!(!first, "the first start fails");
+                started.notify_one();
                 Ok::<(), String>(())
             }
         });
-        while starts.load(Ordering::SeqCst) < 2 {
-            sleep(Duration::from_millis(10)).await;
-        }
+        again.notified().await;
         assert!(tasks.finish(Duration::from_secs(30)).await);
         assert!(!tasks.failed());
     }

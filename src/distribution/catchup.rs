@@ -56,10 +56,10 @@ impl Distribution {
 
     async fn catch_up(&self, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
-        let Some(pair) = due.pair() else { return self.drop_hint(due).await };
-        let Some(backlog) = store.backlog(pair)? else { return self.drop_hint(due).await };
+        let Some(pair) = due.pair() else { return store.drop_due(due).await };
+        let Some(backlog) = store.backlog(pair)? else { return store.drop_due(due).await };
         if backlog.due_at != due.at {
-            return self.drop_hint(due).await;
+            return store.drop_due(due).await;
         }
         let now = self.parts.clock.now();
         let Some(subscription) = store.subscription(pair)? else {

@@ -23,7 +23,7 @@ use crate::{
 /// the same.
 const KEPT: usize = 32;
 /// Above this a delta goes out instead of the whole (D26): some readers take no more than 3 MiB.
-pub(super) const FULL_AT_MOST: usize = 2 << 20;
+pub(super) const FULL_AT_MOST: u64 = 2 << 20;
 /// Publications looked at for one document.
 const LOOK: usize = 1024;
 
@@ -124,7 +124,9 @@ fn compose(
     let Some((last_seq, last)) = run.last() else { return Ok(None) };
     // The document of the same fetch: it holds the other parts of that fetch as well.
     let document = document.filter(|found| found.publication.first_of_fetch == last.first_of_fetch);
-    let owed = document.as_ref().filter(|document| needs_full && document.body.len() <= FULL_AT_MOST);
+    let owed = document
+        .as_ref()
+        .filter(|document| needs_full && document.publication.document_length <= FULL_AT_MOST);
     if let Some(document) = owed {
         let body = match last.format {
             Format::Opaque => document.body.clone(),

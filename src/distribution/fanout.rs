@@ -273,8 +273,7 @@ impl<'a> FanOutRun<'a> {
 
     /// Whether the subscription gets the whole document with this fetch.
     fn is_full(&self, subscription: &Subscription) -> bool {
-        self.is_first(subscription)
-            && self.publication.document_length <= u64::try_from(FULL_AT_MOST).unwrap_or(u64::MAX)
+        self.is_first(subscription) && self.publication.document_length <= FULL_AT_MOST
     }
 
     /// A large delta was split (F25); who got the whole document with the first part has the others already.

@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     outbound::{Change, Gate, Outcome, Why},
     protocol::PairId,
-    store::{Backlog, Commit, LastOutcome, Record, StoreError, Subscription},
+    store::{Backlog, LastOutcome, Record, StoreError, Subscription},
     telemetry::Delivered,
 };
 
@@ -158,11 +158,6 @@ impl Distribution {
             next_try(&self.parts.delivery, &self.parts.random, attempts.saturating_add(1), *retry_after, now);
         debug!(%why, due_in = ?due_at.since(now), "delivery put off");
         Setback { last, due_at, counts: true }
-    }
-
-    /// Drops a due row that no primary record stands behind.
-    pub(super) async fn drop_hint(&self, due: crate::store::Due) -> Result<(), StoreError> {
-        self.parts.store.commit(Commit::from(Record::DueDropped(due))).await
     }
 }
 

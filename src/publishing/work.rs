@@ -39,7 +39,7 @@ impl Work for Looking {
         let topic = due.topic();
         let looked = match topic {
             Some(topic) => self.0.look_at(topic, due).await,
-            None => self.0.parts.store.commit(Record::DueDropped(due).into()).await,
+            None => self.0.parts.store.drop_due(due).await,
         };
         if let Err(error) = looked {
             warn!(%error, "a fetch met a store that fails; it stays due");
@@ -63,7 +63,7 @@ impl Publishing {
     async fn look_at(self: &Arc<Self>, topic: TopicId, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let Some(fetch) = store.pending_fetch(topic)?.filter(|fetch| fetch.due_at == due.at) else {
-            return store.commit(Record::DueDropped(due).into()).await;
+            return store.drop_due(due).await;
         };
         if !store.has_subscriptions(topic)? {
             let _held = store.topic_locks().write(topic.as_bytes()).await;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Store, StoreError,
+    Record, Store, StoreError,
     keys::{self, Reader, Table},
 };
 use crate::{
@@ -67,6 +67,11 @@ impl Due {
 }
 
 impl Store {
+    /// Drops a hint that no primary record stands behind.
+    pub async fn drop_due(&self, due: Due) -> Result<(), StoreError> {
+        self.commit(Record::DueDropped(due).into()).await
+    }
+
     /// Up to `limit` hints of what is due at `now`, earliest first, and when the first of the others will be.
     pub fn due(
         &self,

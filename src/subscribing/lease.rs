@@ -34,12 +34,12 @@ impl Subscribing {
     async fn attend(&self, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let Some(pair) = due.pair() else {
-            return store.commit(Record::DueDropped(due).into()).await;
+            return store.drop_due(due).await;
         };
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let subscription = store.subscription(pair)?.filter(|found| found.lease_due() == due.at);
         let Some(subscription) = subscription else {
-            return store.commit(Record::DueDropped(due).into()).await;
+            return store.drop_due(due).await;
         };
         let now = self.parts.clock.now();
         let lease_due = subscription.lease_due();

@@ -51,10 +51,10 @@ impl Subscribing {
     async fn verify(&self, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let Some(pair) = due.pair() else {
-            return store.commit(Record::DueDropped(due).into()).await;
+            return store.drop_due(due).await;
         };
         let Some(intent) = store.intent(pair)?.filter(|intent| intent.due_at == due.at) else {
-            return store.commit(Record::DueDropped(due).into()).await;
+            return store.drop_due(due).await;
         };
         if intent.refresh && !self.is_wanted(pair, &intent)? {
             return self.give_up(pair, &intent, false).await;
@@ -190,8 +190,19 @@ impl Subscribing {
                 "intent verified"
             );
         }
-        store.commit(commit).await?;
-        // After the commit: an agenda that looked before it would sleep past it.
+        self.settle(intent, commit, is_done, next_lease).await
+    }
+
+    /// Makes the end of a verification durable, and then tells who has to know: the lease's agenda, which would sleep
+    /// past a row that it looked for too early, and the count of what is pending.
+    async fn settle(
+        &self,
+        intent: &PendingIntent,
+        commit: Commit,
+        is_done: bool,
+        next_lease: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        self.parts.store.commit(commit).await?;
         if let Some(due) = next_lease {
             self.lease_poke.due(due);
         }
@@ -271,14 +282,7 @@ impl Subscribing {
             refresh = intent.refresh,
             "intent not verified"
         );
-        store.commit(commit).await?;
-        if let Some(due) = next_lease {
-            self.lease_poke.due(due);
-        }
-        if is_done {
-            self.pending.remove(&intent.callback.host_key());
-        }
-        Ok(())
+        self.settle(intent, commit, is_done, next_lease).await
     }
 
     async fn retry(&self, pair: PairId, intent: &PendingIntent) -> Result<(), StoreError> {
