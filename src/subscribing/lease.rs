@@ -43,8 +43,9 @@ impl Subscribing {
         };
         let now = self.parts.clock.now();
         let lease_due = subscription.lease_due();
-        // The hub was down when the refresh was due: the subscriber is owed the question before its lease ends.
-        let is_unasked = subscription.refresh_at.is_some();
+        // The hub was down when the refresh was due: the subscriber is owed the question before its lease ends. One that
+        // was put off past the end is not: a stranger's failing requests must not stretch a lease.
+        let is_unasked = subscription.refresh_at.is_some_and(|refresh| refresh < subscription.expires_at);
         if !subscription.is_active_at(now) && !is_unasked {
             let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
             info!(topic = subscription.topic.as_str(), callback = %subscription.callback, "lease ended");
