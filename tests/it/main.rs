@@ -11,6 +11,7 @@
 mod admin;
 mod catchup;
 mod cli;
+mod conformance;
 mod delivery;
 mod fetching;
 mod first;

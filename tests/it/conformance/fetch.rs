@@ -1,0 +1,1 @@
+//! Content fetch and change detection, F01-F26: how a topic is asked, and what in its answer is news.

@@ -1,0 +1,1 @@
+//! Publish, P01-P16: what a ping may look like, and what it sets going.

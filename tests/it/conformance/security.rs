@@ -1,0 +1,1 @@
+//! Security, X01-X13: what strangers cannot have the hub do or tell.
