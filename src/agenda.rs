@@ -236,7 +236,8 @@ mod tests {
         async fn add(&self, name: &str, due: u64) -> TopicId {
             let url = TopicUrl::parse(&format!("http://site.example/{name}")).unwrap();
             let (topic, due_at) = (url.id(), Timestamp::from_millis(due));
-            let fetch = PendingFetch { url, pinged_at: due_at, due_at, attempts: 0, looks: 0 };
+            let fetch =
+                PendingFetch { url, pinged_at: due_at, due_at, attempts: 0, looks: 0, is_poll: false };
             self.store.commit(Record::FetchPut { topic, fetch, was: None }.into()).await.unwrap();
             self.poke.due(due_at);
             topic

@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     distribution::{self, CatchUp, Distribution},
     feed::Volatile,
-    inbound::{self, AdminParts, HubParts, Limits, Listening, Token},
+    inbound::{self, Access, AdminParts, Credentials, HubParts, Limits, Listening, Token},
     lifecycle::Signals,
     outbound::{
         BreakerRules, Breakers, CallbackClient, ClientSettings, FetchClient, Guard, GuardRules, LaneRules,
@@ -107,6 +107,11 @@ impl App {
         admin: TcpListener,
     ) -> Result<Self> {
         let token = config.admin.token_file.as_deref().map(read_token).transpose()?;
+        let access = Access {
+            credentials: config.access.credentials_file.as_deref().map(read_credentials).transpose()?,
+            secrets_over_https_only: config.access.secrets_over_https_only,
+            token_requires_verify: config.compat.token_requires_verify,
+        };
         let options = StoreOptions {
             path: config.storage.path.clone(),
             cache_bytes: config.storage.cache_bytes,
@@ -130,7 +135,7 @@ impl App {
             drain: config.server.stop_within,
         };
         let hub = inbound::hub_router(HubParts {
-            subscribing: services.subscribing,
+            subscribing: Arc::clone(&services.subscribing),
             publishing: services.publishing,
             store: store.clone(),
             limits,
@@ -139,9 +144,17 @@ impl App {
             hub_url: hub_url.clone(),
             trusted_proxies: config.server.trusted_proxies.clone(),
             max_body: config.server.max_body_bytes,
+            moved_to: config.server.moved_to.as_ref().map(|url| url.as_str().parse()).transpose()?,
+            access,
         });
         drop(tasks.spawn(inbound::serve(public, hub, listening, tasks.clone())));
-        let parts = AdminParts { store: store.clone(), metrics, hub_url: hub_url.clone(), token };
+        let parts = AdminParts {
+            subscribing: services.subscribing,
+            store: store.clone(),
+            metrics,
+            hub_url: hub_url.clone(),
+            token,
+        };
         let operator = inbound::admin_router(parts);
         drop(tasks.spawn(inbound::serve(admin, operator, listening, tasks.clone())));
         Ok(Self { hub_url, admin_addr, store, tasks })
@@ -190,6 +203,7 @@ impl Services {
             user_agent: format!("hubbub/{} (+{hub_url})", env!("CARGO_PKG_VERSION")),
             connect_timeout: config.delivery.connect_timeout,
             idle_per_host: config.hosts.connections,
+            self_signed_hosts: config.network.self_signed_hosts.clone(),
         };
         let callbacks: Arc<dyn Transport> = Arc::new(CallbackClient::new(&settings, Arc::clone(&guard))?);
         let to_callbacks = Arc::clone(&callbacks);
@@ -218,6 +232,7 @@ impl Services {
             publications: config.publications.clone(),
             feed: Arc::clone(&feed),
             remember_for: config.feed.remember_for,
+            readers_per_host: config.fetch.readers_per_host,
         });
         let publishing = Publishing::new(publishing::Parts {
             store: store.clone(),
@@ -226,6 +241,7 @@ impl Services {
             clock: Arc::clone(&seams.clock),
             metrics: Arc::clone(metrics),
             fetch: config.fetch.clone(),
+            polling: config.polling.clone(),
             max_entries: config.delivery.max_entries,
             feed,
             hub_url: hub_url.to_owned(),
@@ -243,6 +259,9 @@ impl Services {
             lease: config.lease.clone(),
             verification: config.verification.clone(),
             per_callback_host: config.limits.per_callback_host,
+            topics_must_name_this_hub: config.access.topics_must_name_this_hub,
+            publishing: Arc::clone(&publishing),
+            distribution: Arc::clone(&distribution),
             hub_url: hub_url.to_owned(),
         })
         .await?;
@@ -262,6 +281,12 @@ impl Services {
         keep(tasks, "verifications", intents, Arc::new(Verifying(Arc::clone(&self.subscribing))));
         keep(tasks, "leases", leases, Arc::new(Leases(Arc::clone(&self.subscribing))));
         keep(tasks, "catch-ups", backlogs, Arc::new(CatchUp(Arc::clone(&self.distribution))));
+        let publishing = Arc::clone(&self.publishing);
+        drop(tasks.spawn(async move {
+            if let Err(error) = publishing.poll_what_is_subscribed().await {
+                warn!(%error, "polling did not begin for every topic");
+            }
+        }));
         let distribution = Arc::clone(&self.distribution);
         tasks.keep("fan-outs", move || Arc::clone(&distribution).run_fanouts());
         let distribution = Arc::clone(&self.distribution);
@@ -283,6 +308,12 @@ fn read_token(file: &Path) -> Result<Token> {
     Token::from_text(&text).with_context(|| format!("{} is empty", name()))
 }
 
+fn read_credentials(file: &Path) -> Result<Credentials> {
+    let name = || format!("[access] credentials_file: {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(name)?;
+    Credentials::from_text(&text).with_context(|| format!("{} names nobody", name()))
+}
+
 /// The built-in names of volatile elements and the operator's own.
 fn volatile(config: &Config) -> Result<Volatile> {
     let with = |own: &[&str], more: &[String]| -> Vec<String> {
@@ -295,5 +326,5 @@ fn volatile(config: &Config) -> Result<Volatile> {
 
 fn limits(config: &Config) -> Limits {
     let rules = &config.limits;
-    Limits::new(rules.subscribe_per_second, rules.publish_per_second, rules.burst)
+    Limits::new(rules.subscribe_per_second, rules.publish_per_second, rules.burst, rules.repeats_per_minute)
 }

@@ -15,7 +15,7 @@
 //! | 1 | [`config`], [`telemetry`], [`supervise`] | 0, 1 |
 //! | 2 | [`store`], [`outbound`] | 0, 1 |
 //! | 3 | [`agenda`] | 0 to 2 |
-//! | 4 | [`subscribing`], [`publishing`], [`distribution`] | 0 to 3; `publishing` also `distribution` |
+//! | 4 | [`subscribing`], [`publishing`], [`distribution`] | 0 to 3; `publishing` also `distribution`, `subscribing` both |
 //! | 5 | [`inbound`] | 0 to 4 |
 //! | 6 | [`app`], [`client`] and `lifecycle` | 0 to 5 |
 //! | 7 | [`cli`] | all |
@@ -46,6 +46,8 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+#[doc = include_str!("conformance.md")]
+pub mod conformance {}
 pub mod distribution;
 pub mod feed;
 pub mod inbound;

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 use super::{Config, ConfigErrors, Problem};
 use crate::feed::ElementName;
@@ -14,6 +15,9 @@ const MOST: usize = 1 << 32;
 
 /// No lease is shorter, because it is told to the subscriber in whole seconds that are more than zero (V05).
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
+/// Publishers would take anything faster for an attack.
+const SHORTEST_POLL: Duration = Duration::from_secs(1);
 
 /// Below it the store thrashes.
 const SMALLEST_CACHE: u64 = 1 << 20;
@@ -86,6 +90,7 @@ impl Config {
         rules.section = "limits";
         rules.counts(limits.per_callback_host, "per_callback_host");
         rules.section = "network";
+        rules.hosts(&network.self_signed_hosts, "self_signed_hosts");
         rules.that(!network.ports.is_empty(), &["ports"], "is empty, so nothing could be reached");
     }
 
@@ -103,19 +108,22 @@ impl Config {
         );
         rules.section = "verification";
         rules.lasts(verification.timeout, "timeout");
+        rules.lasts(verification.hold_deliveries, "hold_deliveries");
         rules.waits(&verification.retry, "retry");
         rules.waits(&verification.retry_03, "retry_03");
         rules.counts(verification.concurrency, "concurrency");
     }
 
     fn check_publishing(&self, rules: &mut Rules) {
-        let Self { fetch, publications, feed, .. } = self;
+        let Self { fetch, polling, publications, feed, .. } = self;
         rules.section = "fetch";
         rules.lasts(fetch.timeout, "timeout");
         rules.counts(fetch.max_bytes, "max_bytes");
         rules.waits(&fetch.look_again, "look_again");
         rules.waits(&fetch.retry, "retry");
         rules.counts(fetch.concurrency, "concurrency");
+        rules.section = "polling";
+        rules.that(polling.every >= SHORTEST_POLL, &["every"], "is shorter than one second");
         rules.section = "publications";
         rules.lasts(publications.keep_for, "keep_for");
         rules.that(publications.keep_bytes > 0, &["keep_bytes"], "is zero");
@@ -150,6 +158,7 @@ impl Config {
         rules.that((0.0..=1.0).contains(&delivery.jitter), &["jitter"], "is not between 0 and 1");
         rules.counts(delivery.max_entries, "max_entries");
         rules.counts(delivery.max_document_bytes, "max_document_bytes");
+        rules.hosts(delivery.signature_for_hosts.keys(), "signature_for_hosts");
         rules.counts(delivery.batch, "batch");
         rules.counts(delivery.concurrency, "concurrency");
         rules.counts(delivery.topics, "topics");
@@ -189,6 +198,23 @@ impl Rules {
     fn counts(&mut self, number: usize, key: &'static str) {
         self.that(number > 0, &[key], "is zero");
         self.that(number <= MOST, &[key], format!("is more than {MOST}"));
+    }
+
+    /// Names of hosts as they are compared: anything else would silently match nothing.
+    fn hosts<'a>(&mut self, names: impl IntoIterator<Item = &'a String>, key: &'static str) {
+        for name in names {
+            let is_host = Url::parse(&format!("https://{name}/")).is_ok_and(|url| {
+                url.host_str() == Some(name)
+                    && url.port().is_none()
+                    && url.path() == "/"
+                    && url.username().is_empty()
+            });
+            self.that(
+                is_host,
+                &[key],
+                format!("\"{name}\" is no name of a host in lower case, without port"),
+            );
+        }
     }
 
     /// A schedule without a zero in it: what failed would be repeated as fast as it can fail.

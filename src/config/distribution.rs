@@ -1,10 +1,10 @@
 //! Deliveries: how long they may take, when they are tried again, what they carry, and how hosts are spared.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use crate::protocol::Algorithm;
+use crate::protocol::{Algorithm, TopicPattern};
 
 use super::units;
 
@@ -42,6 +42,14 @@ pub struct DeliveryConfig {
     pub first: FirstDelivery,
     /// How deliveries are signed (D10).
     pub signature: Algorithm,
+    /// How deliveries of these topics are signed instead.
+    pub signature_for_topics: BTreeMap<TopicPattern, Algorithm>,
+    /// How deliveries to these callback hosts are signed instead, whatever the topic. Names in lower case, without port.
+    pub signature_for_hosts: BTreeMap<String, Algorithm>,
+    /// Whether signed deliveries carry `X-Hub-Signature-256` as well (D11).
+    pub also_sha256: bool,
+    /// Whether deliveries name their topic and their callback in headers (D28).
+    pub topic_headers: bool,
     /// Subscriptions in flight per fan-out, and the most that is repeated after a crash.
     pub batch: usize,
     /// Requests under way at once, over all fan-outs.
@@ -73,6 +81,10 @@ impl Default for DeliveryConfig {
             max_document_bytes: 10 << 20,
             first: FirstDelivery::default(),
             signature: Algorithm::Sha1,
+            signature_for_topics: BTreeMap::new(),
+            signature_for_hosts: BTreeMap::new(),
+            also_sha256: false,
+            topic_headers: false,
             batch: 1024,
             concurrency: 1024,
             topics: 64,

@@ -49,15 +49,18 @@ fn keys_in_code() -> BTreeMap<String, BTreeSet<String>> {
         ("server", fields_of::<ServerConfig>()),
         ("admin", fields_of::<AdminConfig>()),
         ("storage", fields_of::<StorageConfig>()),
+        ("access", fields_of::<AccessConfig>()),
         ("lease", fields_of::<LeaseConfig>()),
         ("verification", fields_of::<VerificationConfig>()),
         ("fetch", fields_of::<FetchConfig>()),
+        ("polling", fields_of::<PollingConfig>()),
         ("delivery", fields_of::<DeliveryConfig>()),
         ("publications", fields_of::<PublicationsConfig>()),
         ("feed", fields_of::<FeedConfig>()),
         ("hosts", fields_of::<HostsConfig>()),
         ("limits", fields_of::<LimitsConfig>()),
         ("network", fields_of::<NetworkConfig>()),
+        ("compat", fields_of::<CompatConfig>()),
         ("log", fields_of::<LogConfig>()),
     ];
     sections.into_iter().map(|(section, keys)| (section.to_owned(), keys)).collect()
@@ -98,8 +101,9 @@ fn the_example_has_every_key_of_the_code_and_no_other() {
 fn the_keys_without_a_default_are_valid_as_the_example_writes_them() {
     let config = Config::from_toml(&with_optional_keys(), "config.example.toml").unwrap();
     assert!(config.server.public_url.is_some() && config.admin.token_file.is_some());
+    assert!(config.server.moved_to.is_some() && config.access.credentials_file.is_some());
     let optional: usize = EXAMPLE.lines().filter(|line| is_optional_key(line)).count();
-    assert_eq!(optional, 2, "only what has no default stands there as a comment");
+    assert_eq!(optional, 4, "only what has no default stands there as a comment");
 }
 
 #[test]

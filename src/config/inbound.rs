@@ -25,6 +25,9 @@ pub struct ServerConfig {
     /// Proxies whose forwarding headers are believed.
     #[serde(deserialize_with = "units::networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// Where the hub moved: requests are sent there with 308 (S31).
+    #[serde(deserialize_with = "units::public_url")]
+    pub moved_to: Option<Url>,
     /// How long a stop may take to settle what is in flight.
     #[serde(deserialize_with = "units::span")]
     pub stop_within: Duration,
@@ -44,6 +47,7 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
             trusted_proxies: Vec::new(),
+            moved_to: None,
             stop_within: Duration::from_secs(10),
             max_connections: 4096,
             header_timeout: Duration::from_secs(10),
@@ -96,6 +100,8 @@ pub struct LimitsConfig {
     pub publish_per_second: NonZeroU32,
     /// How many seconds' worth of requests may come at once.
     pub burst: NonZeroU32,
+    /// Requests a minute for one pair of topic and callback (X12), and as many at once.
+    pub repeats_per_minute: NonZeroU32,
     /// Verifications pending for one callback host.
     pub per_callback_host: usize,
 }
@@ -106,6 +112,7 @@ impl Default for LimitsConfig {
             subscribe_per_second: at_least_one(10),
             publish_per_second: at_least_one(100),
             burst: at_least_one(10),
+            repeats_per_minute: at_least_one(10),
             per_callback_host: 10_000,
         }
     }

@@ -34,8 +34,8 @@ pub use errors::{ConfigErrors, Problem};
 pub use inbound::{AdminConfig, LimitsConfig, ServerConfig};
 pub use outbound::NetworkConfig;
 pub use process::{LogConfig, LogFormat, StorageConfig};
-pub use publishing::{FeedConfig, FetchConfig, PublicationsConfig};
-pub use subscribing::{LeaseConfig, VerificationConfig};
+pub use publishing::{FeedConfig, FetchConfig, PollingConfig, PublicationsConfig};
+pub use subscribing::{AccessConfig, CompatConfig, LeaseConfig, VerificationConfig};
 pub use units::{BadValue, parse_network, parse_public_url};
 
 /// `config.example.toml` as it was when this program was built.
@@ -48,14 +48,17 @@ pub struct Config {
     pub server: ServerConfig,
     pub admin: AdminConfig,
     pub storage: StorageConfig,
+    pub access: AccessConfig,
     pub lease: LeaseConfig,
     pub verification: VerificationConfig,
     pub fetch: FetchConfig,
+    pub polling: PollingConfig,
     pub delivery: DeliveryConfig,
     pub publications: PublicationsConfig,
     pub feed: FeedConfig,
     pub hosts: HostsConfig,
     pub limits: LimitsConfig,
     pub network: NetworkConfig,
+    pub compat: CompatConfig,
     pub log: LogConfig,
 }

@@ -20,6 +20,8 @@ pub struct NetworkConfig {
     /// Networks allowed for verifications and deliveries only.
     #[serde(deserialize_with = "units::networks")]
     pub allow_callback: Vec<IpNet>,
+    /// Hosts whose TLS certificates are taken as they are (X13), in lower case, without port.
+    pub self_signed_hosts: Vec<String>,
     /// The ports that may be connected to, on any address. Never empty.
     #[serde(deserialize_with = "units::ports")]
     pub ports: Vec<RangeInclusive<u16>>,
@@ -31,6 +33,7 @@ impl Default for NetworkConfig {
             allow: Vec::new(),
             allow_fetch: Vec::new(),
             allow_callback: Vec::new(),
+            self_signed_hosts: Vec::new(),
             ports: vec![80..=80, 443..=443, 1024..=65535],
         }
     }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::units;
+use crate::protocol::TopicPattern;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// `[fetch]`: the GET of a topic.
@@ -31,6 +33,8 @@ pub struct FetchConfig {
     /// How long a ping waits for others of the same topic (P05).
     #[serde(deserialize_with = "units::span")]
     pub coalesce: Duration,
+    /// The most readers that the callbacks of one host may claim to stand for together (D19); 0 counts none.
+    pub readers_per_host: u64,
     /// Fetches under way at once.
     pub concurrency: usize,
 }
@@ -44,8 +48,26 @@ impl Default for FetchConfig {
             look_again: vec![5 * SECOND, 30 * SECOND, 2 * MINUTE],
             retry: vec![30 * SECOND, MINUTE, 2 * MINUTE, 4 * MINUTE],
             coalesce: Duration::from_millis(500),
+            readers_per_host: 100_000,
             concurrency: 64,
         }
+    }
+}
+
+/// `[polling]`: topics that are fetched without being pinged (P15).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a section with keys")]
+pub struct PollingConfig {
+    /// From one look to the next.
+    #[serde(deserialize_with = "units::span")]
+    pub every: Duration,
+    /// Which topics, if somebody subscribes to them.
+    pub topics: Vec<TopicPattern>,
+}
+
+impl Default for PollingConfig {
+    fn default() -> Self {
+        Self { every: HOUR, topics: Vec::new() }
     }
 }
 

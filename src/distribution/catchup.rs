@@ -81,13 +81,17 @@ impl Distribution {
         let Some(composed) = composed else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
         };
+        if let Some(due_at) = self.holds.until(pair, self.parts.clock.now()) {
+            let setback = Setback { last: LastOutcome::Held, due_at, counts: false };
+            return self.put_off(pair, setback).await;
+        }
         // Asked last: who is let through as the probe of an open breaker has to send.
         if let Some(due_at) = self.breaker_wait(&subscription) {
             let setback = Setback { last: LastOutcome::BreakerOpen, due_at, counts: false };
             return self.put_off(pair, setback).await;
         }
         debug!(octets = composed.parcel.len(), through = composed.through, "catching up");
-        let outcome = self.try_once(&subscription, &composed.parcel).await;
+        let outcome = self.try_once(pair, &subscription, &composed.parcel).await;
         // Before the backlog goes: a fan-out that finds neither a backlog nor a request delivers, as it should.
         drop(flying);
         match &outcome {

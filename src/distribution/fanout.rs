@@ -23,6 +23,7 @@ use super::{
     Distribution,
     compose::FULL_AT_MOST,
     parcel::Parcel,
+    readers::Tally,
     settle::Setback,
     window::{Checkpoint, Window},
 };
@@ -30,7 +31,7 @@ use crate::{
     config::FirstDelivery,
     outbound::Outcome,
     protocol::{CallbackId, PairId, Profile, TopicId},
-    store::{Commit, FanOut, FanOutId, LastOutcome, Publication, Record, StoreError, Subscription},
+    store::{Commit, FanOut, FanOutId, LastOutcome, Publication, Readers, Record, StoreError, Subscription},
 };
 
 /// Subscriptions read at once: large enough to make a read cheap, small enough to stay in cache.
@@ -134,10 +135,13 @@ impl Distribution {
     }
 
     /// The last rows of a fan-out: it is done, and what nobody waits for goes with it.
-    async fn finish(&self, id: FanOutId) -> Result<(), StoreError> {
+    async fn finish(&self, id: FanOutId, readers: Option<Readers>) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let topic = id.topic;
         let mut commit = Commit::from(Record::FanOutDone(id));
+        if let Some(readers) = readers.filter(|_| id.start == CallbackId::from_bytes([0; 16])) {
+            commit.push(Record::ReadersCounted(topic, readers));
+        }
         // Backlogs of this topic are only made by its fan-outs, and this is the only one: none now is none later.
         let is_waited_for = store.read(move |store| store.oldest_needed(topic, 1)).await?.is_some();
         if !is_waited_for {
@@ -181,6 +185,8 @@ impl<'a> FanOutRun<'a> {
         let parts = &self.distribution.parts;
         let stop = parts.tasks.stopping();
         let from = Checkpoint { cursor: self.fanout.cursor, open: self.fanout.open.clone() };
+        let from_start = from.cursor.is_none();
+        let mut tally = Tally::default();
         let mut read_to = from.cursor;
         let mut window = Window::new(parts.delivery.batch, from);
         let (report, mut settled) = mpsc::channel(parts.delivery.batch.max(1));
@@ -206,6 +212,7 @@ impl<'a> FanOutRun<'a> {
                     behind = backlogged;
                 }
                 let Some((callback, subscription)) = page.pop_front() else { break };
+                tally.count(&subscription);
                 if behind.contains(&callback) || !self.is_for(&subscription) {
                     window.pass(callback);
                     continue;
@@ -216,7 +223,9 @@ impl<'a> FanOutRun<'a> {
             if window.is_idle() {
                 let is_done = is_last && page.is_empty();
                 if is_done {
-                    self.distribution.finish(self.id).await?;
+                    // Only who went through all of them knows how many there are.
+                    let readers = from_start.then(|| tally.readers(parts.readers_per_host));
+                    self.distribution.finish(self.id, readers).await?;
                 } else {
                     self.save(window.checkpoint()).await?;
                 }
@@ -384,12 +393,17 @@ impl One {
                 }
             }
         }
+        if let Some(until) = distribution.holds.until(self.pair, parts.clock.now()) {
+            let held = distribution.fall_behind_held(self.pair, self.seq, self.is_full, until).await;
+            self.report(held).await;
+            return None;
+        }
         // Asked last: who is let through as the probe of an open breaker has to send.
         if let Some(until) = self.distribution.breaker_wait(&self.subscription) {
             self.report(self.set_back(LastOutcome::BreakerOpen, until).await).await;
             return None;
         }
-        let mut request = Box::pin(self.distribution.try_once(&self.subscription, &parcel));
+        let mut request = Box::pin(self.distribution.try_once(self.pair, &self.subscription, &parcel));
         let left = patience.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()));
         if let Ok(outcome) = timeout(left.max(MINIMUM_PATIENCE), &mut request).await {
             self.report(self.settle_in_time(&outcome).await).await;

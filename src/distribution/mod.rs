@@ -23,8 +23,10 @@
 mod catchup;
 mod compose;
 mod fanout;
+mod holds;
 mod in_flight;
 mod parcel;
+mod readers;
 mod retention;
 mod schedule;
 mod settle;
@@ -48,6 +50,7 @@ use crate::{
     telemetry::Metrics,
 };
 use compose::Composer;
+use holds::Holds;
 use in_flight::InFlight;
 
 /// What the room is built from.
@@ -64,6 +67,8 @@ pub struct Parts {
     pub delivery: DeliveryConfig,
     pub publications: PublicationsConfig,
     pub feed: Arc<crate::feed::Volatile>,
+    /// The most readers that one host is believed to stand for (D19).
+    pub readers_per_host: u64,
     /// How long entry digests are remembered after their last sight (F18).
     pub remember_for: Duration,
 }
@@ -73,6 +78,7 @@ pub struct Parts {
 pub struct Distribution {
     parts: Parts,
     in_flight: InFlight,
+    holds: Holds,
     composer: Composer,
     /// A fan-out was added.
     added: Notify,
@@ -86,6 +92,7 @@ impl Distribution {
         Arc::new(Self {
             parts,
             in_flight: InFlight::default(),
+            holds: Holds::default(),
             composer,
             added: Notify::new(),
             poke: Poke::new(),

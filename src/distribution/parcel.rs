@@ -1,8 +1,10 @@
 //! One body with everything about it that is the same for every subscriber: built once, shared, signed apart.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, Method,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{AUTHORIZATION, CONTENT_TYPE, LINK},
 };
 
@@ -10,7 +12,7 @@ use crate::{
     config::DeliveryConfig,
     feed::Format,
     outbound::{Outgoing, Overflow, Purpose},
-    protocol::{self, Algorithm, Profile, SourceFormat},
+    protocol::{self, Algorithm, Profile, Secret, SourceFormat, TopicPattern, TopicUrl},
     store::{Publication, Subscription},
 };
 
@@ -18,6 +20,9 @@ use crate::{
 const ANSWER: usize = 64 << 10;
 
 static SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature");
+static SIGNATURE_256: HeaderName = HeaderName::from_static("x-hub-signature-256");
+static TOPIC: HeaderName = HeaderName::from_static("x-pubsubhubbub-topic");
+static CALLBACK: HeaderName = HeaderName::from_static("x-pubsubhubbub-callback");
 
 /// A content distribution request less its signature and address.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(super) struct Parcel {
     body: Bytes,
     websub: HeaderMap,
     p03: HeaderMap,
+    /// What the operator chose for the topic: looked up once, for the first subscriber.
+    algorithm: OnceLock<Algorithm>,
 }
 
 impl Parcel {
@@ -44,7 +51,12 @@ impl Parcel {
                 (LINK, link.clone()),
             ])
         };
-        Self { body: Bytes::from(body), websub: headers(Profile::Websub), p03: headers(Profile::P03) }
+        Self {
+            body: Bytes::from(body),
+            websub: headers(Profile::Websub),
+            p03: headers(Profile::P03),
+            algorithm: OnceLock::new(),
+        }
     }
 
     /// Octets of the body.
@@ -59,11 +71,13 @@ impl Parcel {
             Profile::P03 => self.p03.clone(),
         };
         if let Some(secret) = &subscription.secret {
-            let algorithm: Algorithm = subscription.signature.unwrap_or(rules.signature);
-            headers.insert(&SIGNATURE, protocol::signature::sign(algorithm, secret, &self.body));
+            self.sign(subscription, secret, rules, &mut headers);
         }
         if let Some(authorization) = subscription.callback.authorization() {
             headers.insert(AUTHORIZATION, authorization);
+        }
+        if rules.topic_headers {
+            name(subscription, &mut headers);
         }
         Outgoing {
             purpose: Purpose::Callback,
@@ -75,5 +89,50 @@ impl Parcel {
             max_body: ANSWER,
             overflow: Overflow::Discard,
         }
+    }
+
+    /// What the subscriber asked for, else what the operator says of its host, of the topic, of the hub (D10).
+    fn sign(
+        &self,
+        subscription: &Subscription,
+        secret: &Secret,
+        rules: &DeliveryConfig,
+        headers: &mut HeaderMap,
+    ) {
+        let chosen = subscription.signature.or_else(|| of_host(subscription, rules));
+        let algorithm =
+            chosen.unwrap_or_else(|| *self.algorithm.get_or_init(|| of_topic(&subscription.topic, rules)));
+        let signature = protocol::signature::sign(algorithm, secret, &self.body);
+        // A header of its own: of two values of the first, subscribers would see one, or neither (D11).
+        if rules.also_sha256 {
+            let stronger = match algorithm {
+                Algorithm::Sha256 => signature.clone(),
+                _ => protocol::signature::sign(Algorithm::Sha256, secret, &self.body),
+            };
+            headers.insert(&SIGNATURE_256, stronger);
+        }
+        headers.insert(&SIGNATURE, signature);
+    }
+}
+
+fn of_host(subscription: &Subscription, rules: &DeliveryConfig) -> Option<Algorithm> {
+    if rules.signature_for_hosts.is_empty() {
+        return None;
+    }
+    rules.signature_for_hosts.get(subscription.callback.uri().host()?.to_ascii_lowercase().as_str()).copied()
+}
+
+fn of_topic(topic: &TopicUrl, rules: &DeliveryConfig) -> Algorithm {
+    TopicPattern::narrowest(&rules.signature_for_topics, topic).copied().unwrap_or(rules.signature)
+}
+
+/// Says topic and callback as Superfeedr does (D28). The callback is told to nobody but itself.
+fn name(subscription: &Subscription, headers: &mut HeaderMap) {
+    if let Ok(topic) = HeaderValue::from_str(subscription.topic.as_str()) {
+        headers.insert(&TOPIC, topic);
+    }
+    if let Ok(mut callback) = HeaderValue::from_str(subscription.callback.as_str()) {
+        callback.set_sensitive(true);
+        headers.insert(&CALLBACK, callback);
     }
 }

@@ -2,7 +2,7 @@
 
 use tracing::{debug, info, warn};
 
-use super::{Distribution, schedule::next_try};
+use super::{Distribution, readers::claimed, schedule::next_try};
 use crate::{
     clock::Timestamp,
     outbound::{Change, Gate, Outcome, Why},
@@ -24,12 +24,22 @@ pub(super) struct Setback {
 
 impl Distribution {
     /// One try: signs, sends, judges, tells the breaker.
-    pub(super) async fn try_once(&self, subscription: &Subscription, parcel: &Parcel) -> Outcome {
+    pub(super) async fn try_once(
+        &self,
+        pair: PairId,
+        subscription: &Subscription,
+        parcel: &Parcel,
+    ) -> Outcome {
         let parts = &self.parts;
         let answer = parts.transport.send(parcel.request(subscription, &parts.delivery)).await;
         let now = parts.clock.now();
         let outcome = Outcome::of(answer.as_ref(), now, parts.delivery.retry_after_max);
         parts.metrics.deliveries.add(label(&outcome));
+        let claimed =
+            answer.ok().filter(|_| outcome == Outcome::Accepted).and_then(|answer| claimed(&answer.headers));
+        if let Err(error) = self.note_readers(pair, subscription, claimed).await {
+            debug!(%error, "a count of readers could not be written");
+        }
         let host = subscription.callback.host_key();
         let is_well = match outcome {
             Outcome::Accepted | Outcome::Gone => true,

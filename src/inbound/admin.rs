@@ -5,15 +5,16 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{RawQuery, State},
     http::{
         HeaderMap, HeaderValue, StatusCode,
         header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE},
     },
     response::Response,
-    routing::get,
+    routing::{delete, get},
 };
 use sha2::{Digest, Sha256};
+use url::form_urlencoded;
 
 use super::{
     answer::{later, plain},
@@ -21,13 +22,16 @@ use super::{
     probes,
 };
 use crate::{
+    protocol::{CallbackUrl, PairId, TopicUrl},
     store::{Counts, Store},
+    subscribing::Subscribing,
     telemetry::Metrics,
 };
 
 /// What the routes need.
 #[derive(Debug)]
 pub struct AdminParts {
+    pub subscribing: Arc<Subscribing>,
     pub store: Store,
     pub metrics: Arc<Metrics>,
     pub hub_url: String,
@@ -56,6 +60,7 @@ pub fn router(parts: AdminParts) -> Router {
         .route("/", get(dashboard))
         .route("/metrics", get(metrics))
         .route("/api/status", get(status))
+        .route("/api/subscriptions", delete(end))
         .fallback(async || plain(StatusCode::NOT_FOUND, "there is nothing here; try / or /metrics"))
         .with_state(Arc::new(parts))
         .merge(probes)
@@ -69,16 +74,58 @@ async fn metrics(State(parts): State<Arc<AdminParts>>) -> Response {
     response
 }
 
-async fn status(State(parts): State<Arc<AdminParts>>, headers: HeaderMap) -> Response {
-    let Some(token) = &parts.token else {
-        return plain(StatusCode::FORBIDDEN, "the API is off: set [admin] token_file");
-    };
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    if bearer.and_then(Token::from_text).as_ref() != Some(token) {
+impl AdminParts {
+    /// What whoever does not know the token is answered.
+    fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
+        let Some(token) = &self.token else {
+            return Some(plain(StatusCode::FORBIDDEN, "the API is off: set [admin] token_file"));
+        };
+        let bearer =
+            headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        if bearer.and_then(Token::from_text).as_ref() == Some(token) {
+            return None;
+        }
         let mut response =
             plain(StatusCode::UNAUTHORIZED, "Authorization: the bearer token is wrong or missing");
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        return response;
+        Some(response)
+    }
+}
+
+/// Ends the subscription of `topic` and `callback` and tells the callback, with `reason` if there is one (V21).
+async fn end(
+    State(parts): State<Arc<AdminParts>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if let Some(refusal) = parts.refusal(&headers) {
+        return refusal;
+    }
+    let query = query.unwrap_or_default();
+    let given = |name: &str| {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(given, _)| given == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    };
+    let topic = match TopicUrl::parse(&given("topic")) {
+        Ok(topic) => topic,
+        Err(fault) => return plain(StatusCode::BAD_REQUEST, format!("topic: {fault}")),
+    };
+    let callback = match CallbackUrl::parse(&given("callback")) {
+        Ok(callback) => callback,
+        Err(fault) => return plain(StatusCode::BAD_REQUEST, format!("callback: {fault}")),
+    };
+    let pair = PairId { topic: topic.id(), callback: callback.id() };
+    let reason = Some(given("reason")).filter(|reason| !reason.is_empty());
+    match parts.subscribing.end(pair, reason.as_deref().unwrap_or("ended by the operator of the hub")).await {
+        Ok(true) => plain(StatusCode::OK, "the subscription has ended, and its callback is being told"),
+        Ok(false) => plain(StatusCode::NOT_FOUND, "there is no such subscription, and no request for one"),
+        Err(_) => unreadable(),
+    }
+}
+
+async fn status(State(parts): State<Arc<AdminParts>>, headers: HeaderMap) -> Response {
+    if let Some(refusal) = parts.refusal(&headers) {
+        return refusal;
     }
     let Ok(counts) = parts.store.read(Store::counts).await else { return unreadable() };
     let Counts { topics, subscriptions, backlogs, intents, fetches, fanouts, publications } = counts;

@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     http::{
         HeaderValue, StatusCode,
-        header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
+        header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
     },
     response::Response,
 };
@@ -40,6 +40,13 @@ pub(super) fn later(status: StatusCode, text: impl Into<String>, after: Duration
     if let Ok(seconds) = HeaderValue::from_str(&seconds) {
         response.headers_mut().insert(RETRY_AFTER, seconds);
     }
+    response
+}
+
+/// 308: the same request, elsewhere (S31).
+pub(super) fn moved(to: &HeaderValue) -> Response {
+    let mut response = plain(StatusCode::PERMANENT_REDIRECT, "the hub has moved");
+    response.headers_mut().insert(LOCATION, to.clone());
     response
 }
 

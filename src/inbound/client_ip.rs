@@ -27,6 +27,18 @@ pub(super) fn client_ip(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]
     client
 }
 
+/// Whether the client spoke https as far as can be told: the hub itself speaks plain http, so a trusted proxy has to say
+/// so (S18).
+pub(super) fn is_https(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    let is_trusted = trusted.iter().any(|net| net.contains(&peer.ip().to_canonical()));
+    let said = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
+    // The last word is that of the proxy that we trust.
+    is_trusted
+        && said
+            .and_then(|list| list.rsplit(',').next())
+            .is_some_and(|last| last.trim().eq_ignore_ascii_case("https"))
+}
+
 fn parse(hop: &str) -> Option<IpAddr> {
     let address =
         hop.parse::<IpAddr>().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
@@ -43,6 +55,8 @@ pub(super) fn rate_key(client: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderName;
+
     use super::*;
 
     fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
@@ -67,6 +81,19 @@ mod tests {
         assert_eq!(client("10.0.0.1:9", &[], &trusted), "10.0.0.1");
         assert_eq!(client("10.0.0.1:9", &["198.51.100.7, rubbish"], &trusted), "10.0.0.1");
         assert_eq!(client("[::ffff:10.0.0.1]:9", &["[2001:db8::1]:44"], &trusted), "2001:db8::1");
+    }
+
+    #[test]
+    fn s18_only_a_trusted_proxy_can_say_that_it_was_https() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let https = |peer: &str, said: &str| {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static("x-forwarded-proto"), said.parse().unwrap())]);
+            is_https(peer.parse().unwrap(), &headers, &trusted)
+        };
+        assert!(https("10.0.0.1:9", "https") && https("10.0.0.1:9", "http, HTTPS"));
+        assert!(!https("10.0.0.1:9", "http") && !https("10.0.0.1:9", "https, http"));
+        assert!(!https("192.0.2.1:9", "https"), "anybody can claim that");
     }
 
     #[test]

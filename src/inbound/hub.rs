@@ -7,8 +7,8 @@ use axum::{
     body::{Body, to_bytes},
     extract::{Extension, Request, State},
     http::{
-        HeaderMap, Method, StatusCode,
-        header::{CONTENT_LENGTH, CONTENT_TYPE},
+        HeaderMap, HeaderValue, Method, StatusCode,
+        header::{CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
     },
     response::Response,
     routing::any,
@@ -19,13 +19,14 @@ use tracing::{debug, error};
 
 use super::{
     Limits,
-    answer::{empty, later, method_not_allowed, plain},
-    client_ip::client_ip,
+    answer::{empty, later, method_not_allowed, moved, plain},
+    client_ip::{client_ip, is_https},
+    credentials::Credentials,
     listener::Peer,
     page, probes,
 };
 use crate::{
-    protocol::{self, Request as HubRequest},
+    protocol::{self, IntentRequest, Mode, Request as HubRequest},
     publishing::Publishing,
     store::{Store, StoreError},
     subscribing::{Accepted, Subscribing, Unaccepted},
@@ -52,6 +53,20 @@ pub struct HubParts {
     pub hub_url: String,
     pub trusted_proxies: Vec<IpNet>,
     pub max_body: usize,
+    /// Where the hub moved (S31).
+    pub moved_to: Option<HeaderValue>,
+    pub access: Access,
+}
+
+/// Who may ask for what.
+#[derive(Debug, Default)]
+pub struct Access {
+    /// Without any, everybody may subscribe (S37).
+    pub credentials: Option<Credentials>,
+    /// Secrets that came over plain http are refused (S18).
+    pub secrets_over_https_only: bool,
+    /// `hub.verify_token` without `hub.verify` is refused (S11).
+    pub token_requires_verify: bool,
 }
 
 /// The public routes.
@@ -72,7 +87,10 @@ async fn hub(
     request: Request,
 ) -> Response {
     match *request.method() {
-        Method::POST => post(parts, peer, request).await,
+        Method::POST => match &parts.moved_to {
+            Some(moved_to) => moved(moved_to),
+            None => post(parts, peer, request).await,
+        },
         Method::GET | Method::HEAD => {
             let query = request.uri().query().unwrap_or_default();
             if query.split('&').any(|pair| pair.starts_with("hub.mode")) {
@@ -97,7 +115,6 @@ async fn post(parts: Arc<HubParts>, peer: SocketAddr, request: Request) -> Respo
             return refusal;
         }
     };
-    let client = client_ip(peer, &head.headers, &parts.trusted_proxies);
     let request = match protocol::request::parse(&body) {
         Ok(request) => request,
         Err(rejection) => {
@@ -105,8 +122,17 @@ async fn post(parts: Arc<HubParts>, peer: SocketAddr, request: Request) -> Respo
             return plain(rejection.status, rejection.message);
         }
     };
+    if let HubRequest::Intent(intent) = &request
+        && let Some((answered, refusal)) = parts.objection(intent, peer, &head.headers)
+    {
+        parts.metrics.requests.add(answered);
+        return refusal;
+    }
+    let client = client_ip(peer, &head.headers, &parts.trusted_proxies);
     let allowed = match &request {
-        HubRequest::Intent(_) => parts.limits.subscribe(client),
+        HubRequest::Intent(intent) => {
+            parts.limits.subscribe(client).and_then(|()| parts.limits.repeat(client, intent.pair()))
+        }
         HubRequest::Publish(_) => parts.limits.publish(client),
     };
     if let Err(wait) = allowed {
@@ -147,7 +173,9 @@ fn refuse(unaccepted: &Unaccepted) -> (Answered, Response) {
     let text = unaccepted.to_string();
     match unaccepted {
         Unaccepted::Forbidden(_) => (Answered::Forbidden, plain(StatusCode::FORBIDDEN, text)),
-        Unaccepted::Unverified => (Answered::Unverified, plain(StatusCode::CONFLICT, text)),
+        Unaccepted::Unverified | Unaccepted::Denied(_) => {
+            (Answered::Unverified, plain(StatusCode::CONFLICT, text))
+        }
         Unaccepted::Busy => (Answered::Unavailable, later(StatusCode::SERVICE_UNAVAILABLE, text, PAUSE)),
         Unaccepted::TooManyForHost => {
             (Answered::TooMany, later(StatusCode::TOO_MANY_REQUESTS, text, PAUSE.saturating_mul(6)))
@@ -161,6 +189,41 @@ fn unavailable(error: &StoreError) -> (Answered, Response) {
     debug!(%error, "a request could not be stored");
     let text = "the hub cannot store the request at this moment; try again";
     (Answered::Unavailable, later(StatusCode::SERVICE_UNAVAILABLE, text, PAUSE))
+}
+
+impl HubParts {
+    /// What is against it that whoever sent this asks for it, in this way.
+    fn objection(
+        &self,
+        intent: &IntentRequest,
+        peer: SocketAddr,
+        headers: &HeaderMap,
+    ) -> Option<(Answered, Response)> {
+        let access = &self.access;
+        if access.token_requires_verify && intent.verify_token.is_some() && !intent.verify_given {
+            let text = "hub.verify: missing, and hub.verify_token is of a version that has it";
+            return Some((Answered::BadRequest, plain(StatusCode::BAD_REQUEST, text)));
+        }
+        // Nothing below keeps anybody from leaving (S33).
+        if intent.mode == Mode::Unsubscribe {
+            return None;
+        }
+        if access.credentials.as_ref().is_some_and(|credentials| !credentials.admit(headers)) {
+            let mut response =
+                plain(StatusCode::UNAUTHORIZED, "Authorization: the credentials are wrong or missing");
+            let challenge = HeaderValue::from_static("Basic realm=\"hub\", charset=\"UTF-8\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            return Some((Answered::Forbidden, response));
+        }
+        if intent.secret.is_some() && !is_https(peer, headers, &self.trusted_proxies) {
+            self.metrics.secrets_in_clear.inc();
+            if access.secrets_over_https_only {
+                let text = "hub.secret: this hub takes secrets over https only";
+                return Some((Answered::Forbidden, plain(StatusCode::FORBIDDEN, text)));
+            }
+        }
+        None
+    }
 }
 
 /// Parameters of the media type say nothing we need; a missing type is a form from an old client (S02).

@@ -14,6 +14,7 @@
 mod admin;
 mod answer;
 mod client_ip;
+mod credentials;
 mod hub;
 mod limits;
 mod listener;
@@ -21,6 +22,7 @@ mod page;
 mod probes;
 
 pub use admin::{AdminParts, Token, router as admin_router};
-pub use hub::{HubParts, router as hub_router};
+pub use credentials::Credentials;
+pub use hub::{Access, HubParts, router as hub_router};
 pub use limits::Limits;
 pub use listener::{Listening, serve};

@@ -65,7 +65,7 @@ impl CallbackClient {
         resolve: impl Resolve + 'static,
     ) -> Result<Self, ClientError> {
         let resolve: Arc<dyn Resolve> = Arc::new(resolve);
-        Self::build(settings, guard, &resolve, tls::client_config([])?, KEPT)
+        Self::build(settings, guard, &resolve, tls::client_config([], &settings.self_signed_hosts)?, KEPT)
     }
 
     fn build(

@@ -245,7 +245,7 @@ async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
 async fn a_connection_that_finds_no_place_among_the_kept_is_closed_after_use() {
     let (first, second) = (Peer::saying(OK).await, Peer::saying(OK).await);
     let resolve: Arc<dyn Resolve> = Arc::new(SystemResolver::default());
-    let tls = tls::client_config([]).unwrap();
+    let tls = tls::client_config([], &[]).unwrap();
     let client = CallbackClient::build(&settings(), open_guard(), &resolve, tls, 1).unwrap();
     for _ in 0..3 {
         for peer in [&first, &second] {
@@ -309,13 +309,21 @@ async fn the_handshake_is_part_of_connecting() {
 async fn certificates_are_verified() {
     let resolve: Arc<dyn Resolve> = Arc::new(Always(vec!["127.0.0.1".parse().unwrap()]));
     let build = |trusted: Vec<_>, host: &str| {
-        let tls = tls::client_config(trusted).unwrap();
+        let tls = tls::client_config(trusted, &["own.example".to_owned()]).unwrap();
         let client = CallbackClient::build(&settings(), open_guard(), &resolve, tls, 1).unwrap();
         let (address, thread) = tls_peer();
         (client, get(Purpose::Callback, &format!("https://{host}:{}/x", address.port())), thread)
     };
     let (client, request, thread) = build(vec![certificate()], "peer.example");
     assert_eq!(client.send(request).await.unwrap().status, StatusCode::NO_CONTENT);
+    assert!(thread.join().unwrap().starts_with("GET /x HTTP/1.1\r\n"));
+
+    let (client, request, thread) = build(vec![], "own.example");
+    assert_eq!(
+        client.send(request).await.unwrap().status,
+        StatusCode::NO_CONTENT,
+        "the operator trusts that host"
+    );
     assert!(thread.join().unwrap().starts_with("GET /x HTTP/1.1\r\n"));
 
     for (trusted, host) in [(vec![], "peer.example"), (vec![certificate()], "other.example")] {

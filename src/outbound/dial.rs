@@ -154,7 +154,7 @@ mod tests {
             Purpose::Callback,
             Arc::new(Guard::new(GuardRules::default())),
             Arc::new(Always(vec![peer.address.ip()])),
-            Arc::new(tls::client_config([]).unwrap()),
+            Arc::new(tls::client_config([], &[]).unwrap()),
             settings().connect_timeout,
             Arc::new(Semaphore::new(1)),
         );

@@ -44,7 +44,7 @@ impl FetchClient {
         resolve: impl Resolve + 'static,
     ) -> Result<Self, ClientError> {
         let resolve: Arc<dyn Resolve> = Arc::new(resolve);
-        Self::build(settings, guard, &resolve, &tls::client_config([])?)
+        Self::build(settings, guard, &resolve, &tls::client_config([], &settings.self_signed_hosts)?)
     }
 
     fn build(

@@ -249,7 +249,7 @@ async fn where_nobody_listens_there_is_no_connection() {
 async fn certificates_are_verified() {
     let resolve: Arc<dyn Resolve> = Arc::new(Always(vec!["127.0.0.1".parse().unwrap()]));
     let build = |trusted: Vec<_>, host: &str| {
-        let tls = tls::client_config(trusted).unwrap();
+        let tls = tls::client_config(trusted, &[]).unwrap();
         let client = FetchClient::build(&settings(), open_guard(), &resolve, &tls).unwrap();
         let (address, thread) = tls_peer();
         (client, fetch(&format!("https://{host}:{}/x", address.port())), thread)

@@ -137,6 +137,7 @@ pub(super) fn settings() -> ClientSettings {
         user_agent: "hubbub/test".to_owned(),
         connect_timeout: Duration::from_secs(2),
         idle_per_host: 4,
+        self_signed_hosts: Vec::new(),
     }
 }
 

@@ -15,6 +15,8 @@ pub struct ClientSettings {
     pub connect_timeout: Duration,
     /// Unused connections kept per host; 0 keeps none.
     pub idle_per_host: usize,
+    /// Hosts whose certificates are not verified (X13), in lower case.
+    pub self_signed_hosts: Vec<String>,
 }
 
 /// Why a client could not be built: the settings or the machine are at fault, never a peer.

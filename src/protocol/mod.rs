@@ -12,6 +12,7 @@
 //! | `rejection` | the answer to what cannot be taken | S29, section 8 |
 //! | `form` | form encoding, in bytes | S04, S08 |
 //! | `topic` | the topic's URL | S07, S09, S22, S38, V03 |
+//! | `topic_pattern` | which topics a setting is for | D10, P15 |
 //! | `callback` | the callback's URL, request target and credentials | S06, S09, S22, S24, S25, S38, V01, D01, X06 |
 //! | `canonical` | one spelling for all spellings | S09, S22, S23 |
 //! | `fault` | what is wrong with a URL | S29 |
@@ -57,6 +58,7 @@ mod profile;
 mod rejection;
 mod secret;
 mod topic;
+mod topic_pattern;
 mod verify_token;
 
 pub mod denial;
@@ -81,5 +83,6 @@ pub use request::Request;
 pub use secret::{Secret, SecretFault};
 pub use signature::Algorithm;
 pub use topic::TopicUrl;
+pub use topic_pattern::{BadPattern, TopicPattern};
 pub use verification::{Reply, Situation, Verdict};
 pub use verify_token::{VerifyToken, VerifyTokenFault};

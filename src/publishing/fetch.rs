@@ -48,6 +48,14 @@ pub(super) enum Failure {
     Send(SendError),
 }
 
+/// For whom and why a topic is asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asking {
+    /// How many read it by way of this hub; 0 is not told.
+    pub(super) readers: u64,
+    pub(super) is_pinged: bool,
+}
+
 /// A topic's body as it was served.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -64,20 +72,20 @@ impl Publishing {
     pub(super) async fn look_in_time(
         &self,
         topic: &TopicUrl,
-        readers: usize,
+        asking: Asking,
         known: Option<&Validators>,
     ) -> Look {
-        let look = self.look(topic, readers, known);
+        let look = self.look(topic, asking, known);
         let late = Look::Failed(Failure::Send(SendError::Timeout));
         timeout(self.parts.fetch.timeout, look).await.unwrap_or(late)
     }
 
-    async fn look(&self, topic: &TopicUrl, readers: usize, known: Option<&Validators>) -> Look {
+    async fn look(&self, topic: &TopicUrl, asking: Asking, known: Option<&Validators>) -> Look {
         let Ok(mut url) = Url::parse(topic.as_str()) else { return Look::Failed(Failure::Url) };
         for _hop in 0..=self.parts.fetch.redirects {
             let Ok(uri) = url.as_str().parse::<Uri>() else { return Look::Failed(Failure::Url) };
             let validators = known.filter(|known| known.url == url.as_str());
-            let answer = match self.parts.transport.send(self.request(uri, readers, validators)).await {
+            let answer = match self.parts.transport.send(self.request(uri, asking, validators)).await {
                 Ok(answer) => answer,
                 Err(SendError::TooLarge) => return Look::TooLarge,
                 Err(error) => return Look::Failed(Failure::Send(error)),
@@ -99,18 +107,21 @@ impl Publishing {
         Look::Failed(Failure::Redirects)
     }
 
-    fn request(&self, uri: Uri, readers: usize, validators: Option<&Validators>) -> Outgoing {
-        let mut headers = HeaderMap::from_iter([
-            (ACCEPT, HeaderValue::from_static("*/*")),
-            // The ping says that caches on the way are stale (F08).
-            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        ]);
-        // How many read this feed, where publishers' log analysers look for it (F04, F06).
-        let agent = format!("{}; {readers} subscribers)", self.parts.user_agent.trim_end_matches(')'));
-        if let Ok(agent) = HeaderValue::from_str(&agent) {
-            headers.insert(USER_AGENT, agent);
+    fn request(&self, uri: Uri, asking: Asking, validators: Option<&Validators>) -> Outgoing {
+        let Asking { readers, is_pinged } = asking;
+        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("*/*"))]);
+        // The ping says that caches on the way are stale (F08).
+        if is_pinged {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
-        headers.insert(SUBSCRIBERS, HeaderValue::from(readers));
+        // How many read this feed, where publishers' log analysers look for it (F04, F06).
+        if readers > 0 {
+            let agent = format!("{}; {readers} subscribers)", self.parts.user_agent.trim_end_matches(')'));
+            if let Ok(agent) = HeaderValue::from_str(&agent) {
+                headers.insert(USER_AGENT, agent);
+            }
+            headers.insert(SUBSCRIBERS, HeaderValue::from(readers));
+        }
         let mut echo = |name: HeaderName, value: Option<&Vec<u8>>| {
             if let Some(value) = value.and_then(|value| HeaderValue::from_bytes(value).ok()) {
                 headers.insert(name, value);

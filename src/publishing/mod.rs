@@ -7,11 +7,14 @@
 //!   end of the pending fetch. A crash leaves all of it or none.
 //! - A ping for a topic that nobody subscribes to is answered and forgotten (P07).
 
+mod advertised;
 mod fetch;
 mod news;
 mod ping;
+mod polling;
 mod work;
 
+pub use advertised::Advertised;
 pub use work::Looking;
 
 use std::{
@@ -22,7 +25,7 @@ use std::{
 use crate::{
     agenda::Poke,
     clock::{Clock, Timestamp},
-    config::FetchConfig,
+    config::{FetchConfig, PollingConfig},
     distribution::Distribution,
     feed::Volatile,
     outbound::{Lanes, Transport},
@@ -40,6 +43,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub fetch: FetchConfig,
+    pub polling: PollingConfig,
     /// Entries of one publication (F25).
     pub max_entries: usize,
     pub feed: Arc<Volatile>,

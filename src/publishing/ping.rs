@@ -75,7 +75,7 @@ impl Publishing {
         };
         // Later than the fetch under way, even within one millisecond: it may have read the topic already.
         let pinged_at = began.map_or(now, |began| now.max(began.after(Duration::from_millis(1))));
-        let fetch = PendingFetch { url, pinged_at, due_at, attempts: 0, looks: 0 };
+        let fetch = PendingFetch { url, pinged_at, due_at, attempts: 0, looks: 0, is_poll: false };
         let was = pending.map(|pending| pending.due_at);
         store.commit(Record::FetchPut { topic, fetch, was }.into()).await?;
         self.poke.due(due_at);
@@ -103,7 +103,8 @@ fn due(
     let due_at = now.max(pending.pinged_at.after(coalesce));
     let is_noted = match began {
         Some(began) => pending.pinged_at > began,
-        None => pending.attempts == 0 && pending.looks == 0 && pending.due_at <= due_at,
+        // A poll is no answer to a ping: what it finds first is kept quiet (F17).
+        None => !pending.is_poll && pending.attempts == 0 && pending.looks == 0 && pending.due_at <= due_at,
     };
     (!is_noted).then_some(due_at)
 }
@@ -120,7 +121,7 @@ mod tests {
 
     fn pending(pinged: u64, due: u64) -> PendingFetch {
         let url = TopicUrl::parse("http://example.com/feed").unwrap();
-        PendingFetch { url, pinged_at: at(pinged), due_at: at(due), attempts: 0, looks: 0 }
+        PendingFetch { url, pinged_at: at(pinged), due_at: at(due), attempts: 0, looks: 0, is_poll: false }
     }
 
     #[test]
@@ -139,6 +140,12 @@ mod tests {
         assert_eq!(due(at(1100), Some(at(1000)), Some(&fetching), WINDOW), Some(at(1500)));
         let flagged = pending(1100, 1500);
         assert_eq!(due(at(1200), Some(at(1000)), Some(&flagged), WINDOW), None);
+    }
+
+    #[test]
+    fn f17_a_ping_is_more_than_the_poll_that_is_due() {
+        let poll = PendingFetch { is_poll: true, ..pending(1000, 1000) };
+        assert_eq!(due(at(9000), None, Some(&poll), WINDOW), Some(at(9000)));
     }
 
     #[test]

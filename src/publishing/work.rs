@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Publishing,
-    fetch::{Look, Page},
+    fetch::{Asking, Look, Page},
     news::{self, Known, News},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     feed::{EntryDigest, EntryId},
     outbound::SendError,
     protocol::{TopicId, TopicUrl},
-    store::{Commit, Due, FanOut, FanOutId, PendingFetch, Record, StoreError, Topic, TopicDocument},
+    store::{Commit, Due, FanOut, FanOutId, PendingFetch, Record, Store, StoreError, Topic, TopicDocument},
     telemetry::Fetched,
 };
 
@@ -51,6 +51,19 @@ impl Work for Looking {
     }
 }
 
+/// How many read a topic: its subscriptions as far as they are quickly counted, beyond that as the last fan-out counted
+/// them, and those that subscribers stand for besides (F04, D19).
+fn readers(store: &Store, topic: TopicId) -> Result<u64, StoreError> {
+    let counted = u64::try_from(store.count_subscriptions(topic, READERS)?).unwrap_or(u64::MAX);
+    let told = store.readers(topic)?.unwrap_or_default();
+    let all = if counted < u64::try_from(READERS).unwrap_or(u64::MAX) {
+        counted
+    } else {
+        counted.max(told.subscriptions)
+    };
+    Ok(all.saturating_add(told.more))
+}
+
 /// What is decided about a topic before its lock is taken.
 enum Found {
     News(Box<(News, Page)>),
@@ -82,9 +95,9 @@ impl Publishing {
         let began = self.parts.clock.now().max(fetch.pinged_at);
         self.under_way().insert(topic, began);
         let known = store.topic(topic)?;
-        let readers = store.read(move |store| store.count_subscriptions(topic, READERS)).await?;
-        let look =
-            self.look_in_time(&fetch.url, readers, known.as_ref().map(|topic| &topic.validators)).await;
+        let readers = store.read(move |store| readers(store, topic)).await?;
+        let asking = Asking { readers, is_pinged: !fetch.is_poll };
+        let look = self.look_in_time(&fetch.url, asking, known.as_ref().map(|topic| &topic.validators)).await;
         let found = self.read(topic, &fetch, known.clone(), look).await?;
         let _held = store.topic_locks().write(topic.as_bytes()).await;
         let Some(current) = store.pending_fetch(topic)? else { return Ok(()) };
@@ -99,7 +112,7 @@ impl Publishing {
             let due_at = now.max(began.after(self.parts.fetch.coalesce));
             Some(PendingFetch { due_at, ..current.clone() })
         } else {
-            self.again(&current, &found, has_news, now)
+            self.again(&current, &found, has_news, now).or_else(|| self.next_poll(&current.url, now))
         };
         let was = current.due_at;
         let next_due = next.as_ref().map(|fetch| fetch.due_at);
@@ -206,7 +219,10 @@ impl Publishing {
     ) -> Result<bool, StoreError> {
         let now = self.parts.clock.now();
         let mut head = known.map_or(0, |topic| topic.head);
-        for made in &news.made {
+        // Nobody said that any of this is new: the first poll only learns what there is (F17).
+        let is_baseline = fetch.is_poll && known.is_none();
+        let made: &[_] = if is_baseline { &[] } else { &news.made };
+        for made in made {
             head = head.saturating_add(1);
             let (publication, content) = (made.publication.clone(), made.content.clone());
             commit.push(Record::PublicationAdded { topic, seq: head, publication, content });
@@ -228,7 +244,7 @@ impl Publishing {
             commit.push(Record::AliasPut { name, topic });
         }
         let validators = page.validators.clone();
-        let is_new = !news.made.is_empty();
+        let is_new = !made.is_empty();
         if is_new {
             let publication = news.whole.clone();
             let document = TopicDocument { seq: head, publication, body: page.body.to_vec() };
@@ -301,7 +317,8 @@ impl Publishing {
                 attempts: current.attempts.saturating_add(1),
                 ..current.clone()
             }),
-            Found::News(_) | Found::Unchanged if has_news => None,
+            // Nobody said that there is anything to see.
+            Found::News(_) | Found::Unchanged if has_news || current.is_poll => None,
             // The ping may have beaten the publisher's cache (P12).
             Found::News(_) | Found::Unchanged => {
                 rules.look_again.get(nth(current.looks)).map(|after| PendingFetch {

@@ -27,6 +27,8 @@ pub enum LastOutcome {
     Status(u16),
     /// No answer: the label of the failure.
     Unreachable,
+    /// A request that would change the subscription's secret is being verified (V16).
+    Held,
 }
 
 /// From which publication on a subscription still has to be told.

@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backlog, Due, FanOut, FanOutId, PendingFetch, PendingIntent, Publication, StoreError, Subscription,
-    Topic, TopicDocument, codec,
+    Backlog, Due, FanOut, FanOutId, PendingFetch, PendingIntent, Publication, Readers, StoreError,
+    Subscription, Topic, TopicDocument, codec,
     due::DueKind,
     embedded::Change,
     keys::{self, Table},
@@ -53,6 +53,7 @@ pub enum Record {
     EntryForgotten(TopicId, EntryId, EntryDigest),
     FanOutPut(FanOutId, FanOut),
     FanOutDone(FanOutId),
+    ReadersCounted(TopicId, Readers),
     BacklogPut {
         pair: PairId,
         backlog: Backlog,
@@ -195,6 +196,9 @@ impl Rows {
             Record::EntryForgotten(topic, id, digest) => self.remove(keys::entry(topic, id, digest)),
             Record::FanOutPut(id, fanout) => self.put(id.key(), &fanout)?,
             Record::FanOutDone(id) => self.remove(id.key()),
+            Record::ReadersCounted(topic, readers) => {
+                self.put(keys::by_topic(Table::Readers, topic), &readers)?;
+            }
             Record::BacklogPut { pair, backlog, was } => {
                 self.due(DueKind::Backlog, &pair.octets(), was, Some(backlog.due_at));
                 self.put(keys::by_pair(Table::Backlogs, pair), &backlog)?;

@@ -22,6 +22,8 @@ pub struct PendingFetch {
     pub attempts: u32,
     /// How often the topic was looked at again because nothing had changed (P12).
     pub looks: u32,
+    /// Nobody pinged: the operator has the topic polled (P15).
+    pub is_poll: bool,
 }
 
 impl Store {

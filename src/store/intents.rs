@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Store, StoreError, codec,
+    Store, StoreError, Subscription, codec,
     keys::{self, Table},
     subscriptions::read_callback,
 };
@@ -29,6 +29,32 @@ pub struct PendingIntent {
     pub attempts: u32,
     /// The hub's own renewal of a 0.3 lease (V19), not a subscriber's request.
     pub refresh: bool,
+    /// The policies that need a fetch have nothing against it (L10).
+    pub is_examined: bool,
+    /// It is refused, for this reason, and the callback has yet to be told (V21).
+    pub denied: Option<String>,
+}
+
+impl PendingIntent {
+    /// The same parameters and token as a subscription has, to be asked about again (V19).
+    pub fn renewing(subscription: &Subscription, now: Timestamp) -> Self {
+        Self {
+            mode: Mode::Subscribe,
+            topic: subscription.topic.clone(),
+            callback: subscription.callback.clone(),
+            profile: subscription.profile,
+            secret: subscription.secret.clone(),
+            verify_token: subscription.verify_token.clone(),
+            signature: subscription.signature,
+            asked_lease: subscription.asked_lease,
+            accepted_at: subscription.accepted_at,
+            due_at: now,
+            attempts: 0,
+            refresh: true,
+            is_examined: true,
+            denied: None,
+        }
+    }
 }
 
 impl Store {

@@ -34,6 +34,8 @@ pub enum Table {
     Fetches,
     /// topic, callback → [`super::PendingIntent`]
     Intents,
+    /// topic → [`super::Readers`]
+    Readers,
     /// callback host → when it last proved an intent
     Hosts,
     /// kind, due time, primary key → nothing
@@ -41,7 +43,7 @@ pub enum Table {
 }
 
 impl Table {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Meta,
         Self::Topics,
         Self::Aliases,
@@ -54,6 +56,7 @@ impl Table {
         Self::Backlogs,
         Self::Fetches,
         Self::Intents,
+        Self::Readers,
         Self::Hosts,
         Self::Due,
     ];
@@ -73,6 +76,7 @@ impl Table {
             Self::Backlogs => b'B',
             Self::Fetches => b'N',
             Self::Intents => b'I',
+            Self::Readers => b'R',
             Self::Hosts => b'H',
             Self::Due => b'Q',
         }
@@ -93,6 +97,7 @@ impl Table {
             Self::Backlogs => "backlogs",
             Self::Fetches => "fetches",
             Self::Intents => "intents",
+            Self::Readers => "readers",
             Self::Hosts => "hosts",
             Self::Due => "due",
         }

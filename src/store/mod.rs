@@ -46,7 +46,7 @@ pub use intents::PendingIntent;
 pub use locks::Locks;
 pub use publications::{Publication, PublishedEntry};
 pub use subscriptions::Subscription;
-pub use topics::{Topic, TopicDocument, Validators};
+pub use topics::{Readers, Topic, TopicDocument, Validators};
 
 use std::{
     path::PathBuf,

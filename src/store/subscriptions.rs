@@ -31,6 +31,8 @@ pub struct Subscription {
     pub accepted_at: Timestamp,
     /// The topic's head when the pair became active: later publications are for it.
     pub since_seq: u64,
+    /// For how many readers the subscriber says it stands (D19); 1 until it says so.
+    pub stands_for: u32,
 }
 
 impl Subscription {
@@ -76,6 +78,27 @@ impl Store {
                 Ok((callback, codec::decode(Table::Subscriptions, value)?))
             })
             .collect()
+    }
+
+    /// Up to `limit` topics that somebody subscribes to, each as one of its subscribers spells it, after the given one.
+    pub fn subscribed_topics(
+        &self,
+        mut after: Option<TopicId>,
+        limit: usize,
+    ) -> Result<Vec<(TopicId, TopicUrl)>, StoreError> {
+        let mut found = Vec::new();
+        while found.len() < limit {
+            // Behind whatever callback the last topic could have.
+            let behind = after
+                .map(|topic| PairId { topic, callback: CallbackId::from_bytes([u8::MAX; 16]) })
+                .map(|last| keys::by_pair(Table::Subscriptions, last));
+            let rows = self.kv.scan(&[Table::Subscriptions.byte()], behind.as_deref(), 1)?;
+            let Some((_, value)) = rows.first() else { break };
+            let subscription: Subscription = codec::decode(Table::Subscriptions, value)?;
+            found.push((subscription.topic.id(), subscription.topic.clone()));
+            after = Some(subscription.topic.id());
+        }
+        Ok(found)
     }
 
     /// When the callback host last proved an intent.

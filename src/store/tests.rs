@@ -35,6 +35,7 @@ fn subscription(name: &str) -> (PairId, Subscription) {
         refresh_at: None,
         accepted_at: at(900),
         since_seq: 7,
+        stands_for: 1,
     };
     (pair, subscription)
 }

@@ -44,6 +44,14 @@ pub struct TopicDocument {
     pub body: Vec<u8>,
 }
 
+/// How many read a topic, as its last fan-out counted them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readers {
+    pub subscriptions: u64,
+    /// Those that subscribers stand for beyond themselves (D19).
+    pub more: u64,
+}
+
 /// Octets as one run instead of an element each.
 mod octets {
     use bytes::Bytes;
@@ -81,6 +89,12 @@ impl Store {
                 topic.ok_or(StoreError::Damaged { table: Table::Aliases.name() })
             })
             .collect()
+    }
+
+    /// What the topic's last whole fan-out counted.
+    pub fn readers(&self, id: TopicId) -> Result<Option<Readers>, StoreError> {
+        let row = self.kv.get(&keys::by_topic(Table::Readers, id))?;
+        row.map(|row| codec::decode(Table::Readers, &row)).transpose()
     }
 
     pub fn document(&self, id: TopicId) -> Result<Option<TopicDocument>, StoreError> {

@@ -6,10 +6,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{Subscribing, policy::Forbidden, verify::LANE_PATIENCE};
+use super::{Subscribing, denial::Examined, policy::Forbidden, verify::LANE_PATIENCE};
 use crate::{
     clock::Timestamp,
-    protocol::{IntentRequest, PairId, Situation, Verdict, VerifyMode},
+    protocol::{IntentRequest, Mode, PairId, Situation, Verdict, VerifyMode},
     store::{PendingIntent, Record, StoreError},
 };
 
@@ -31,6 +31,9 @@ pub enum Unaccepted {
     /// 409 (V14).
     #[error("hub.callback: the verification of intent failed")]
     Unverified,
+    /// 409: the topic was fetched and something is against it (V23).
+    #[error("hub.topic: {0}")]
+    Denied(&'static str),
     /// 503: nothing is wrong with the request (S30).
     #[error("too much is being verified at this moment; try again")]
     Busy,
@@ -75,6 +78,7 @@ impl Subscribing {
         // After the answer is flushed and the subscriber had a moment to note it (S35).
         let due_at = now.after(self.parts.verification.delay);
         let intent = pending(request, accepted_at, due_at);
+        self.hold_deliveries(pair, &intent)?;
         let was = old.as_ref().map(|old| old.due_at);
         store.commit(Record::IntentPut { pair, intent, was }.into()).await?;
         if old.is_none() {
@@ -94,16 +98,33 @@ impl Subscribing {
         let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
             return Err(Unaccepted::Busy);
         };
-        match self.ask(&intent, lease, Situation::Sync).await {
-            Verdict::Verified => {
-                self.apply(pair, &intent, lease, asked_at).await?;
-                Ok(Accepted::Verified)
-            }
-            verdict => {
-                debug!(?verdict, "synchronous verification failed");
-                Err(Unaccepted::Unverified)
-            }
+        match self.examine(&intent).await {
+            Examined::Allowed => {}
+            Examined::Denied(reason) => return Err(Unaccepted::Denied(reason)),
+            Examined::Unknown => return Err(Unaccepted::Busy),
         }
+        self.hold_deliveries(pair, &intent)?;
+        let verdict = self.ask(&intent, lease, Situation::Sync).await;
+        if verdict == Verdict::Verified {
+            self.apply(pair, &intent, lease, asked_at).await?;
+            self.poll_if_asked(&intent).await?;
+            return Ok(Accepted::Verified);
+        }
+        debug!(?verdict, "synchronous verification failed");
+        let _held = self.parts.store.pair_locks().write(pair.callback.as_bytes()).await;
+        self.parts.distribution.release(pair).await?;
+        Err(Unaccepted::Unverified)
+    }
+
+    /// Has deliveries wait while a request that would change the secret of a running subscription is verified (V16).
+    fn hold_deliveries(&self, pair: PairId, intent: &PendingIntent) -> Result<(), StoreError> {
+        let now = self.parts.clock.now();
+        let running = self.parts.store.subscription(pair)?.filter(|running| running.is_active_at(now));
+        let changes = running.is_some_and(|running| running.secret != intent.secret);
+        if intent.mode == Mode::Subscribe && changes {
+            self.parts.distribution.hold(pair, now.after(self.parts.verification.hold_deliveries));
+        }
+        Ok(())
     }
 }
 
@@ -121,5 +142,7 @@ fn pending(request: IntentRequest, accepted_at: Timestamp, due_at: Timestamp) ->
         due_at,
         attempts: 0,
         refresh: false,
+        is_examined: false,
+        denied: None,
     }
 }

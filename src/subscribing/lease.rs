@@ -7,8 +7,6 @@ use tracing::{info, warn};
 use super::Subscribing;
 use crate::{
     agenda::Work,
-    clock::Timestamp,
-    protocol::Mode,
     store::{Commit, Due, PendingIntent, Record, StoreError, Subscription},
 };
 
@@ -62,7 +60,8 @@ impl Subscribing {
             Subscription { expires_at, refresh_at, ..subscription }
         } else {
             // Asked once a lease: the verification has its own retries, and its success sets the next refresh.
-            let intent = refresh(&subscription, now);
+            // The same parameters and token again, with a new challenge (V19).
+            let intent = PendingIntent::renewing(&subscription, now);
             commit.push(Record::IntentPut { pair, intent, was: None });
             self.pending.add(&subscription.callback.host_key());
             Subscription { refresh_at: None, expires_at, ..subscription }
@@ -73,23 +72,5 @@ impl Subscribing {
         self.poke.due(now);
         self.lease_poke.due(next_due);
         Ok(())
-    }
-}
-
-/// The same parameters and token again, with a new challenge (V19).
-fn refresh(subscription: &Subscription, now: Timestamp) -> PendingIntent {
-    PendingIntent {
-        mode: Mode::Subscribe,
-        topic: subscription.topic.clone(),
-        callback: subscription.callback.clone(),
-        profile: subscription.profile,
-        secret: subscription.secret.clone(),
-        verify_token: subscription.verify_token.clone(),
-        signature: subscription.signature,
-        asked_lease: subscription.asked_lease,
-        accepted_at: subscription.accepted_at,
-        due_at: now,
-        attempts: 0,
-        refresh: true,
     }
 }

@@ -6,8 +6,10 @@
 //! - One intent of a pair is verified at a time; a newer request replaces what is left of the older one's retries, and
 //!   what was proved later than something newer was applied is dropped (V17).
 //! - A failed or abandoned verification leaves the old state as it was (V15).
+//! - What is denied after its 202 is gone before its callback is told so, and the telling survives a crash (V21).
 //! - Whether a pair exists makes no difference to any answer (S32).
 
+mod denial;
 mod intake;
 mod lease;
 mod pending;
@@ -26,8 +28,10 @@ use crate::{
     agenda::Poke,
     clock::Clock,
     config::{LeaseConfig, VerificationConfig},
+    distribution::Distribution,
     outbound::{Guard, Lanes, Transport},
     protocol::LeaseRules,
+    publishing::Publishing,
     random::Random,
     store::{Store, StoreError},
     telemetry::Metrics,
@@ -48,6 +52,11 @@ pub struct Parts {
     pub verification: VerificationConfig,
     /// Pending intents of one callback host (X03).
     pub per_callback_host: usize,
+    /// Whether a topic has to name this hub (L10).
+    pub topics_must_name_this_hub: bool,
+    /// Who fetches topics, and who sends what is due after a hold.
+    pub publishing: Arc<Publishing>,
+    pub distribution: Arc<Distribution>,
     /// Our own address: no subscription may name it (X02).
     pub hub_url: String,
 }

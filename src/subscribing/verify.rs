@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use super::{Subscribing, lease::AGAIN};
+use super::{Subscribing, denial::Examined, lease::AGAIN};
 use crate::{
     agenda::Work,
     clock::Timestamp,
@@ -56,6 +56,9 @@ impl Subscribing {
         let Some(intent) = store.intent(pair)?.filter(|intent| intent.due_at == due.at) else {
             return store.drop_due(due).await;
         };
+        if let Some(reason) = &intent.denied {
+            return self.announce(pair, &intent, reason).await;
+        }
         if intent.refresh && !self.is_wanted(pair, &intent)? {
             return self.give_up(pair, &intent, false).await;
         }
@@ -65,15 +68,21 @@ impl Subscribing {
         let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
             return self.stand_aside(pair, &intent).await;
         };
+        let intent = match self.examine(&intent).await {
+            Examined::Allowed => PendingIntent { is_examined: true, ..intent },
+            Examined::Denied(reason) => {
+                return self.deny(pair, &intent, reason).await;
+            }
+            Examined::Unknown => return self.retry(pair, &intent).await,
+        };
         let lease = self.leases.grant(intent.asked_lease);
         let asked_at = self.parts.clock.now();
         match self.ask(&intent, lease, situation).await {
+            // Gone means that something newer was proved and applied meanwhile (V17).
+            Verdict::Verified if store.intent(pair)?.is_none() => Ok(()),
             Verdict::Verified => {
-                // Gone means that something newer was proved and applied meanwhile (V17).
-                if store.intent(pair)?.is_none() {
-                    return Ok(());
-                }
-                self.apply(pair, &intent, lease, asked_at).await
+                self.apply(pair, &intent, lease, asked_at).await?;
+                self.poll_if_asked(&intent).await
             }
             Verdict::Refused => self.give_up(pair, &intent, true).await,
             Verdict::Failed => self.give_up(pair, &intent, false).await,
@@ -167,9 +176,8 @@ impl Subscribing {
                         commit.push(ended);
                     }
                     let head = store.head(pair.topic)?;
-                    let since_seq = running.as_ref().map_or(head, |old| old.since_seq);
                     let was = running.as_ref().map(Subscription::lease_due);
-                    let subscription = self.subscription(intent, lease, asked_at, since_seq);
+                    let subscription = self.subscription(intent, lease, asked_at, running.as_ref(), head);
                     let lease_due = subscription.lease_due();
                     commit.push(Record::SubscriptionPut { pair, subscription, was });
                     let host = host_id(&intent.callback);
@@ -190,13 +198,15 @@ impl Subscribing {
                 "intent verified"
             );
         }
-        self.settle(intent, commit, is_done, next_lease).await
+        self.settle(pair, intent, commit, is_done, next_lease).await
     }
 
     /// Makes the end of a verification durable, and then tells who has to know: the lease's agenda, which would sleep
-    /// past a row that it looked for too early, and the count of what is pending.
-    async fn settle(
+    /// past a row that it looked for too early, the count of what is pending, and deliveries that waited for the secret.
+    /// The caller holds the pair's lock.
+    pub(super) async fn settle(
         &self,
+        pair: PairId,
         intent: &PendingIntent,
         commit: Commit,
         is_done: bool,
@@ -209,7 +219,7 @@ impl Subscribing {
         if is_done {
             self.pending.remove(&intent.callback.host_key());
         }
-        Ok(())
+        self.parts.distribution.release(pair).await
     }
 
     fn subscription(
@@ -217,7 +227,8 @@ impl Subscribing {
         intent: &PendingIntent,
         lease: Duration,
         asked_at: Timestamp,
-        since_seq: u64,
+        running: Option<&Subscription>,
+        head: u64,
     ) -> Subscription {
         Subscription {
             topic: intent.topic.clone(),
@@ -233,12 +244,26 @@ impl Subscribing {
             refresh_at: (intent.profile == Profile::P03)
                 .then(|| asked_at.after(self.leases.refresh_after(lease))),
             accepted_at: intent.accepted_at,
-            since_seq,
+            since_seq: running.map_or(head, |old| old.since_seq),
+            stands_for: running.map_or(1, |old| old.stands_for),
+        }
+    }
+
+    /// A topic that never pings may be one that the operator has polled (P15).
+    pub(super) async fn poll_if_asked(&self, intent: &PendingIntent) -> Result<(), StoreError> {
+        match intent.mode {
+            Mode::Subscribe => self.parts.publishing.keep_polled(&intent.topic).await,
+            Mode::Unsubscribe => Ok(()),
         }
     }
 
     /// Removes the pending intent if it is this one or older; a newer one stays (V17). Says whether it did.
-    fn clear(&self, pair: PairId, intent: &PendingIntent, commit: &mut Commit) -> Result<bool, StoreError> {
+    pub(super) fn clear(
+        &self,
+        pair: PairId,
+        intent: &PendingIntent,
+        commit: &mut Commit,
+    ) -> Result<bool, StoreError> {
         let current = self.parts.store.intent(pair)?;
         let Some(current) = current.filter(|current| current.accepted_at <= intent.accepted_at) else {
             return Ok(false);
@@ -282,7 +307,7 @@ impl Subscribing {
             refresh = intent.refresh,
             "intent not verified"
         );
-        self.settle(intent, commit, is_done, next_lease).await
+        self.settle(pair, intent, commit, is_done, next_lease).await
     }
 
     async fn retry(&self, pair: PairId, intent: &PendingIntent) -> Result<(), StoreError> {
@@ -304,7 +329,7 @@ impl Subscribing {
         self.put_off(pair, intent, step, 1).await
     }
 
-    async fn put_off(
+    pub(super) async fn put_off(
         &self,
         pair: PairId,
         intent: &PendingIntent,
@@ -319,7 +344,8 @@ impl Subscribing {
         };
         let due_at = self.parts.clock.now().after(pause);
         let attempts = intent.attempts.saturating_add(tries);
-        let next = PendingIntent { due_at, attempts, ..current.clone() };
+        let is_examined = intent.is_examined;
+        let next = PendingIntent { due_at, attempts, is_examined, ..current.clone() };
         store.commit(Record::IntentPut { pair, intent: next, was: Some(current.due_at) }.into()).await?;
         self.poke.due(due_at);
         Ok(())

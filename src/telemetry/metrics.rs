@@ -109,6 +109,7 @@ pub struct Metrics {
     pub fetches: Counts<Fetched>,
     pub verifications: Counts<Verified>,
     pub deliveries: Counts<Delivered>,
+    pub secrets_in_clear: Counter,
     pub publications: Counter,
     pub leases_ended: Counter,
     pub fan_outs_running: Gauge,
@@ -124,6 +125,7 @@ impl Default for Metrics {
             fetches: Counts::default(),
             verifications: Counts::default(),
             deliveries: Counts::default(),
+            secrets_in_clear: Counter::default(),
             publications: Counter::default(),
             leases_ended: Counter::default(),
             fan_outs_running: Gauge::default(),
@@ -135,6 +137,11 @@ impl Default for Metrics {
         registry.register("fetches", "Fetches of topics", metrics.fetches.0.clone());
         registry.register("verifications", "Tries to verify an intent", metrics.verifications.0.clone());
         registry.register("deliveries", "Tries to deliver", metrics.deliveries.0.clone());
+        registry.register(
+            "secrets_in_clear",
+            "Secrets that came over plain http",
+            metrics.secrets_in_clear.clone(),
+        );
         registry.register("publications", "Publications made", metrics.publications.clone());
         registry.register("leases_ended", "Leases that ran out", metrics.leases_ended.clone());
         registry.register("fan_outs_running", "Fan-outs under way", metrics.fan_outs_running.clone());

@@ -28,8 +28,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("agenda", 3, &[]),
     // The services.
     ("distribution", 4, &[]),
-    ("subscribing", 4, &["distribution"]),
     ("publishing", 4, &["distribution"]),
+    ("subscribing", 4, &["distribution", "publishing"]),
     // The way in.
     ("inbound", 5, &[]),
     // Putting it together.

@@ -8,4 +8,5 @@ mod fetch;
 mod publish;
 mod security;
 mod subscribe;
+mod table;
 mod verification;

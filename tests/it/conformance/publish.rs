@@ -1,1 +1,54 @@
 //! Publish, P01-P16: what a ping may look like, and what it sets going.
+
+use crate::harness::{Page, Settings, Stage};
+
+/// The topic never pings. The first look only learns what there is (F17); the next finds what is new.
+#[tokio::test]
+async fn p15_f17_a_topic_is_polled_where_the_operator_says_so() {
+    let mut stage = Stage::set().await;
+    let (topic, unpolled) = (stage.publisher.topic("/polled/feed"), stage.publisher.topic("/never"));
+    let polled = stage.publisher.topic("/polled/").url() + "*";
+    stage.hub.kill_9();
+    stage.hub.reconfigure(Settings::quick().with("polling", "every", "1s").with(
+        "polling",
+        "topics",
+        vec![polled],
+    ));
+    stage.hub.restart().await;
+    let callback = stage.subscriber.callback("/cb");
+    topic.put(Page::of("text/plain", "old"));
+    stage.subscribe_03(&topic, &callback).await;
+    let first = topic.fetched(1).await.remove(0);
+    assert_eq!(first.header("cache-control"), None, "F08: nobody said that caches are stale");
+    topic.put(Page::of("text/plain", "new"));
+    assert_eq!(callback.delivered(1).await[0].body, "new");
+    assert_eq!(callback.attempts().len(), 1, "what the first poll found is no news");
+    // A ping is still heard at once.
+    topic.put(Page::of("text/plain", "newer"));
+    stage.ping(&topic).await;
+    assert_eq!(callback.delivered(2).await[1].body, "newer");
+    stage.subscribe_03(&unpolled, &callback).await;
+    let seen = topic.fetches().len();
+    topic.fetched(seen + 2).await;
+    assert!(unpolled.fetches().is_empty());
+}
+
+/// What was polled goes on being polled after a restart, and what the operator adds begins to be.
+#[tokio::test]
+async fn p15_polling_begins_with_the_hub_for_what_is_subscribed_already() {
+    let mut stage = Stage::set().await;
+    let (topic, callback) = (stage.publisher.topic("/feed"), stage.subscriber.callback("/cb"));
+    topic.put(Page::of("text/plain", "old"));
+    stage.subscribe_03(&topic, &callback).await;
+    stage.ping(&topic).await;
+    callback.delivered(1).await;
+    stage.hub.kill_9();
+    stage.hub.reconfigure(Settings::quick().with("polling", "every", "1s").with(
+        "polling",
+        "topics",
+        vec!["*"],
+    ));
+    stage.hub.restart().await;
+    topic.put(Page::of("text/plain", "new"));
+    assert_eq!(callback.delivered(2).await[1].body, "new");
+}

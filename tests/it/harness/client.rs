@@ -138,6 +138,27 @@ impl Client {
         Answer { status, headers, text: response.text().await.unwrap() }
     }
 
+    /// Any request without a body, with these headers.
+    pub(crate) async fn send_with(&self, method: &str, url: &str, headers: &[(&str, &str)]) -> Answer {
+        self.with_headers(method, url, headers, String::new()).await
+    }
+
+    /// Posts a form with these headers besides its own.
+    pub(crate) async fn post_with(&self, url: &str, form: &Form, headers: &[(&str, &str)]) -> Answer {
+        let headers = [&[("content-type", FORM)], headers].concat();
+        self.with_headers("POST", url, &headers, form.encoded()).await
+    }
+
+    async fn with_headers(&self, method: &str, url: &str, headers: &[(&str, &str)], body: String) -> Answer {
+        let mut request = self.http.request(method.parse().unwrap(), url).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = soon("an answer from the hub", request.send()).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.unwrap() }
+    }
+
     /// Any request.
     pub(crate) async fn send(
         &self,

@@ -43,6 +43,7 @@ impl Settings {
             .with("hosts", "breaker_min_tries", 100_000)
             .with("limits", "subscribe_per_second", 100_000)
             .with("limits", "publish_per_second", 100_000)
+            .with("limits", "repeats_per_minute", 100_000)
             .with("limits", "per_callback_host", 100_000)
     }
 
@@ -92,6 +93,12 @@ impl HubUnderTest {
         let url = announced(&program.line(0).await, "hub listening on ");
         let dashboard = announced(&program.line(1).await, "dashboard on ");
         self.running = Some(Running { program, url, dashboard });
+    }
+
+    /// Gives the hub another configuration; it reads it when it is started again.
+    pub(crate) fn reconfigure(&mut self, settings: Settings) {
+        std::fs::write(self.home.path().join("hub.toml"), settings.table.to_string()).unwrap();
+        self.settings = settings;
     }
 
     /// What the program is started with.

@@ -13,9 +13,11 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
 };
+use tokio_rustls::{TlsAcceptor, rustls};
 
 /// A request, read to its end.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ pub(crate) struct Server {
     /// Bound but never listening: while the server is down, connections are refused and nobody else gets the port.
     _reservation: TcpSocket,
     accepting: Mutex<JoinSet<()>>,
+    tls: Option<TlsAcceptor>,
 }
 
 impl fmt::Debug for Server {
@@ -53,11 +56,21 @@ impl fmt::Debug for Server {
 impl Server {
     /// Takes a free port on `host`; nobody listens yet.
     pub(crate) fn reserve(host: Ipv4Addr) -> Self {
+        Self::with_tls(host, None)
+    }
+
+    /// The same for a server that speaks TLS, with a certificate of its own making for this name.
+    pub(crate) fn reserve_tls(host: Ipv4Addr, name: &str) -> Self {
+        Self::with_tls(host, Some(self_signed(name)))
+    }
+
+    fn with_tls(host: Ipv4Addr, tls: Option<TlsAcceptor>) -> Self {
         let reservation = bound(SocketAddr::new(IpAddr::V4(host), 0));
         Self {
             address: reservation.local_addr().unwrap(),
             _reservation: reservation,
             accepting: Mutex::new(JoinSet::new()),
+            tls,
         }
     }
 
@@ -68,7 +81,7 @@ impl Server {
     /// Begins to listen.
     pub(crate) fn start<P: Peer>(&self, peer: &Arc<P>) {
         let listener = bound(self.address).listen(4096).unwrap();
-        self.accepting.lock().unwrap().spawn(accept(listener, Arc::clone(peer)));
+        self.accepting.lock().unwrap().spawn(accept(listener, Arc::clone(peer), self.tls.clone()));
     }
 
     /// Closes the port and every connection. Returns when new connections are refused.
@@ -85,22 +98,44 @@ fn bound(address: SocketAddr) -> TcpSocket {
     socket
 }
 
-async fn accept<P: Peer>(listener: TcpListener, peer: Arc<P>) {
+/// A certificate that nobody vouches for.
+fn self_signed(name: &str) -> TlsAcceptor {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_no_client_auth().with_single_cert(vec![made.cert.into()], key.into());
+    TlsAcceptor::from(Arc::new(config.unwrap()))
+}
+
+async fn accept<P: Peer>(listener: TcpListener, peer: Arc<P>, tls: Option<TlsAcceptor>) {
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let (stream, _) = accepted.unwrap();
-                connections.spawn(serve(stream, Arc::clone(&peer)));
+                connections.spawn(greet(stream, Arc::clone(&peer), tls.clone()));
             }
             Some(ended) = connections.join_next() => ended.unwrap(),
         }
     }
 }
 
-async fn serve<P: Peer>(stream: TcpStream, peer: Arc<P>) {
+async fn greet<P: Peer>(stream: TcpStream, peer: Arc<P>, tls: Option<TlsAcceptor>) {
     stream.set_nodelay(true).unwrap();
+    match tls {
+        None => serve(stream, peer).await,
+        // A client that does not like the certificate goes without a word.
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                serve(stream, peer).await;
+            }
+        }
+    }
+}
+
+async fn serve<P: Peer>(stream: impl AsyncRead + AsyncWrite + Unpin, peer: Arc<P>) {
     let service = service_fn(move |request| {
         let peer = Arc::clone(&peer);
         async move {

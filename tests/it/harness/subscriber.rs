@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::{Ipv4Addr, SocketAddr},
+    net::Ipv4Addr,
     sync::Arc,
     time::Duration,
 };
@@ -34,6 +34,8 @@ pub(crate) enum Verdict {
     HangUp,
     /// Confirms when the gate opens.
     Held(Gate),
+    /// A status when the gate opens.
+    HeldThen(Gate, u16),
 }
 
 /// How a callback answers one delivery.
@@ -45,6 +47,8 @@ pub(crate) enum Reply {
     HangUp,
     /// Answers 204 when the gate opens.
     Held(Gate),
+    /// 204, and for how many readers it stands (D19).
+    OnBehalfOf(u32),
 }
 
 /// A verification request as it came.
@@ -168,6 +172,10 @@ impl Desk {
                 confirm(challenge)
             }
             Verdict::Status(status) => Some(with_body(status, challenge)),
+            Verdict::HeldThen(gate, status) => {
+                gate.opened().await;
+                Some(with_body(status, challenge))
+            }
             Verdict::Mumble(words) => Some(with_body(200, words)),
             Verdict::Redirect(to) => {
                 let mut answer = with_body(302, challenge);
@@ -194,7 +202,12 @@ impl Desk {
             (book.deliveries.len() - 1, scripted.or_else(|| books.every_reply.clone()))
         });
         let _flight = Flight::begin(self, &asked.path);
+        let mut readers = None;
         let status = match reply.unwrap_or(Reply::Status(204)) {
+            Reply::OnBehalfOf(count) => {
+                readers = Some(count);
+                204
+            }
             Reply::Status(status) => status,
             Reply::After(pause, status) => {
                 tokio::time::sleep(pause).await;
@@ -207,7 +220,11 @@ impl Desk {
             Reply::HangUp => return None,
         };
         self.at(&asked.path, |book| book.deliveries[index].answered = Some(status));
-        Some(bare(status))
+        let mut answer = bare(status);
+        if let Some(readers) = readers {
+            answer.headers_mut().insert("x-hub-on-behalf-of", readers.into());
+        }
+        Some(answer)
     }
 }
 
@@ -241,6 +258,8 @@ impl Drop for Flight<'_> {
 /// The server of all callbacks.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
+    /// What its callbacks' URLs begin with.
+    origin: String,
     desk: Arc<Desk>,
     server: Server,
 }
@@ -255,7 +274,15 @@ impl Subscriber {
         let desk = Arc::new(Desk(Board::new(Books::default())));
         let server = Server::reserve(host);
         server.start(&desk);
-        Self { desk, server }
+        Self { origin: format!("http://{}", server.address()), desk, server }
+    }
+
+    /// Speaks TLS, with a certificate for `localhost` that nobody vouches for.
+    pub(crate) fn start_self_signed() -> Self {
+        let desk = Arc::new(Desk(Board::new(Books::default())));
+        let server = Server::reserve_tls(Ipv4Addr::LOCALHOST, "localhost");
+        server.start(&desk);
+        Self { origin: format!("https://localhost:{}", server.address().port()), desk, server }
     }
 
     /// Closes the port and every connection: from now on connections are refused.
@@ -271,8 +298,8 @@ impl Subscriber {
     /// The callback under a path that begins with a slash and may have a query.
     pub(crate) fn callback(&self, path_and_query: &str) -> Callback {
         let path = path_and_query.split('?').next().unwrap().to_owned();
-        let address = self.server.address();
-        Callback { desk: Arc::clone(&self.desk), address, path, path_and_query: path_and_query.to_owned() }
+        let origin = self.origin.clone();
+        Callback { desk: Arc::clone(&self.desk), origin, path, path_and_query: path_and_query.to_owned() }
     }
 
     /// How callbacks without a script of their own answer every delivery.
@@ -295,14 +322,14 @@ impl Subscriber {
 #[derive(Debug, Clone)]
 pub(crate) struct Callback {
     desk: Arc<Desk>,
-    address: SocketAddr,
+    origin: String,
     path: String,
     path_and_query: String,
 }
 
 impl Callback {
     pub(crate) fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.path_and_query)
+        format!("{}{}", self.origin, self.path_and_query)
     }
 
     /// How the next verifications are answered, one each; then they are confirmed again.

@@ -1,0 +1,65 @@
+//! Who may subscribe where not everybody may (S37). Old OStatus sites that use this hub as their fallback send HTTP
+//! Basic; others may send a bearer token.
+
+use std::collections::HashSet;
+
+use axum::http::{HeaderMap, header::AUTHORIZATION};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha2::{Digest, Sha256};
+
+/// The digests of what an `Authorization` header may say: looked up without telling by the time how much of a guess was
+/// right, and not to be found in a core dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials(HashSet<[u8; 32]>);
+
+impl Credentials {
+    /// Credentials as a file holds them: a `name:password` or a bearer token on each line; empty lines and such that
+    /// begin with `#` say nothing. `None` if nothing is said, which would shut out everybody.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let digests: HashSet<_> = lines
+            .map(|line| {
+                if line.contains(':') {
+                    digest("basic", &STANDARD.encode(line))
+                } else {
+                    digest("bearer", line)
+                }
+            })
+            .collect();
+        (!digests.is_empty()).then_some(Self(digests))
+    }
+
+    /// Whether a request brings some of them.
+    pub(super) fn admit(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+        given.is_some_and(|(scheme, value)| {
+            self.0.contains(&digest(&scheme.to_ascii_lowercase(), value.trim()))
+        })
+    }
+}
+
+fn digest(scheme: &str, value: &str) -> [u8; 32] {
+    Sha256::new().chain_update(scheme).chain_update(b" ").chain_update(value).finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s37_a_line_is_a_name_with_a_password_or_a_token() {
+        let credentials = Credentials::from_text("# sites\nAladdin:open sesame\n\n  t0k3n \n").unwrap();
+        let admits =
+            |value: &str| credentials.admit(&HeaderMap::from_iter([(AUTHORIZATION, value.parse().unwrap())]));
+        assert!(admits("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        assert!(admits("basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        assert!(admits("Bearer t0k3n"));
+        for wrong in
+            ["Basic dDBrM24=", "Bearer Aladdin:open sesame", "Bearer", "Bearer t0k3", "t0k3n", "Basic t0k3n"]
+        {
+            assert!(!admits(wrong), "{wrong}");
+        }
+        assert!(!credentials.admit(&HeaderMap::new()));
+        assert_eq!(Credentials::from_text("# nobody\n\n"), None);
+    }
+}
