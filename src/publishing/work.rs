@@ -104,7 +104,12 @@ impl Publishing {
         let mut commit = Commit::new();
         let now = self.parts.clock.now();
         let has_news = match &found {
-            Found::News(news) => self.publish(topic, &fetch, known.as_ref(), news, &mut commit).await?,
+            Found::News(news) => {
+                // Nobody said that any of this is new: the first poll only learns what there is (F17).
+                let is_baseline = fetch.is_poll && known.is_none() && current.pinged_at <= began;
+                let known = known.as_ref();
+                self.publish(topic, &fetch, known, is_baseline, news, &mut commit).await?
+            }
             _ => false,
         };
         let next = if current.pinged_at > began {
@@ -214,13 +219,12 @@ impl Publishing {
         topic: TopicId,
         fetch: &PendingFetch,
         known: Option<&Topic>,
+        is_baseline: bool,
         (news, page): &(News, Page),
         commit: &mut Commit,
     ) -> Result<bool, StoreError> {
         let now = self.parts.clock.now();
         let mut head = known.map_or(0, |topic| topic.head);
-        // Nobody said that any of this is new: the first poll only learns what there is (F17).
-        let is_baseline = fetch.is_poll && known.is_none();
         let made: &[_] = if is_baseline { &[] } else { &news.made };
         for made in made {
             head = head.saturating_add(1);

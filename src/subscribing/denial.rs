@@ -36,7 +36,7 @@ impl Subscribing {
     pub(super) async fn examine(&self, intent: &PendingIntent) -> Examined {
         let is_asked =
             self.parts.topics_must_name_this_hub && intent.mode == Mode::Subscribe && !intent.refresh;
-        if !is_asked || intent.is_examined {
+        if !is_asked || intent.is_examined || intent.denied.is_some() {
             return Examined::Allowed;
         }
         match self.parts.publishing.advertised(&intent.topic).await {

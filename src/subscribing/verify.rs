@@ -56,18 +56,9 @@ impl Subscribing {
         let Some(intent) = store.intent(pair)?.filter(|intent| intent.due_at == due.at) else {
             return store.drop_due(due).await;
         };
-        if let Some(reason) = &intent.denied {
-            return self.announce(pair, &intent, reason).await;
-        }
-        if intent.refresh && !self.is_wanted(pair, &intent)? {
+        if intent.refresh && intent.denied.is_none() && !self.is_wanted(pair, &intent)? {
             return self.give_up(pair, &intent, false).await;
         }
-        let situation = Situation::of(intent.profile, VerifyMode::Async);
-        let host = intent.callback.host_key();
-        // Not longer: a host that lets us wait would come to hold every slot of the agenda.
-        let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
-            return self.stand_aside(pair, &intent).await;
-        };
         let intent = match self.examine(&intent).await {
             Examined::Allowed => PendingIntent { is_examined: true, ..intent },
             Examined::Denied(reason) => {
@@ -75,6 +66,15 @@ impl Subscribing {
             }
             Examined::Unknown => return self.retry(pair, &intent).await,
         };
+        let situation = Situation::of(intent.profile, VerifyMode::Async);
+        let host = intent.callback.host_key();
+        // Not longer: a host that lets us wait would come to hold every slot of the agenda.
+        let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
+            return self.stand_aside(pair, &intent).await;
+        };
+        if let Some(reason) = &intent.denied {
+            return self.announce(pair, &intent, reason).await;
+        }
         let lease = self.leases.grant(intent.asked_lease);
         let asked_at = self.parts.clock.now();
         match self.ask(&intent, lease, situation).await {
