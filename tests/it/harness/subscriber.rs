@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::HeaderMap;
+use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::{
@@ -41,6 +42,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Reply {
     Status(u16),
     After(Duration, u16),
+    /// A status with headers and a body.
+    Saying(u16, Vec<(&'static str, String)>, Bytes),
     /// The connection closes.
     HangUp,
     /// Answers 204 when the gate opens.
@@ -84,6 +87,8 @@ pub(crate) struct Delivery {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// When it had been read.
+    pub(crate) at: Instant,
     /// What it was answered; `None` until then.
     pub(crate) answered: Option<u16>,
 }
@@ -184,6 +189,7 @@ impl Desk {
             query: asked.query,
             headers: asked.headers,
             body: asked.body,
+            at: Instant::now(),
             answered: None,
         };
         let (index, reply) = self.0.change(|books| {
@@ -194,6 +200,7 @@ impl Desk {
             (book.deliveries.len() - 1, scripted.or_else(|| books.every_reply.clone()))
         });
         let _flight = Flight::begin(self, &asked.path);
+        let mut answer = bare(204);
         let status = match reply.unwrap_or(Reply::Status(204)) {
             Reply::Status(status) => status,
             Reply::After(pause, status) => {
@@ -204,10 +211,18 @@ impl Desk {
                 gate.opened().await;
                 204
             }
+            Reply::Saying(status, headers, body) => {
+                answer = with_body(status, body);
+                for (name, value) in headers {
+                    answer.headers_mut().insert(name, value.parse().unwrap());
+                }
+                status
+            }
             Reply::HangUp => return None,
         };
+        *answer.status_mut() = status.try_into().unwrap();
         self.at(&asked.path, |book| book.deliveries[index].answered = Some(status));
-        Some(bare(status))
+        Some(answer)
     }
 }
 
