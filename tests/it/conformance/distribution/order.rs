@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::scene::Scene;
 use crate::harness::{
-    Callback, Feed, Flavour, Form, Page, Reply, Settings, Stage, Subscriber, sha1_signature,
+    Callback, Delivery, Feed, Flavour, Form, Page, Reply, Settings, Stage, Subscriber, Verdict,
+    sha1_signature,
 };
 
 #[tokio::test]
@@ -157,7 +158,7 @@ async fn d22_the_end_of_a_lease_takes_what_was_to_be_tried_again_along() {
     let settings = Settings::quick().with("lease", "min", "1s").with("lease", "default", "1s");
     // A refusal of the refresh would end it as well; no answer at all leaves the end to the lease.
     let (stage, keeper, failing) = set_with_a_failing_one(settings, |form| form.lease("1")).await;
-    failing.always_judge(crate::harness::Verdict::Status(500));
+    failing.always_judge(Verdict::Status(500));
     let topic = stage.publisher.topic("/text");
     // The keeper's own lease of a second is renewed at its half each time: the third renewal is past the other's end.
     keeper.confirmed(4).await;
@@ -191,7 +192,7 @@ async fn d23_d24_topics_of_one_callback_come_apart_each_under_its_own_secret() {
     let deliveries = callback.delivered(2).await;
     for (topic, secret, feed) in topics {
         let own = format!("<{}>; rel=\"self\"", topic.url());
-        let of_topic = |one: &&_| crate::harness::Delivery::header(one, "link").unwrap().starts_with(&own);
+        let of_topic = |one: &&Delivery| one.header("link").unwrap().starts_with(&own);
         let delivery = deliveries.iter().find(of_topic).unwrap();
         assert_eq!(delivery.body, feed.document(), "nothing of the other topic, and no atom:source added");
         let signature = sha1_signature(secret.as_bytes(), &delivery.body);

@@ -1,6 +1,8 @@
 //! Whom the hub never connects to: what is not public (X01), and itself (X02).
 
-use crate::harness::{Form, Settings, Stage};
+use std::net::Ipv4Addr;
+
+use crate::harness::{Form, Settings, Stage, Subscriber};
 
 /// One of each kind of address that is not on the public internet, in every spelling of the most dangerous one.
 const NOT_PUBLIC: [&str; 26] = [
@@ -67,7 +69,7 @@ async fn x01_nothing_is_connected_to_that_was_not_judged() {
     stage.hub.post(&leaving.but("hub.callback", by_name).sync()).await.expect(409);
     stage.hub.post(&Form::publish(&topic)).await.expect(204);
     // One who may be called is, so the hub does call.
-    let allowed = crate::harness::Subscriber::start_on(std::net::Ipv4Addr::new(127, 0, 0, 2));
+    let allowed = Subscriber::start_on(Ipv4Addr::new(127, 0, 0, 2));
     let welcome = allowed.callback("/cb");
     stage.hub.post(&Form::intent("unsubscribe", &topic.url(), &welcome.url()).sync()).await.expect(204);
     assert!(callback.verifications().is_empty() && topic.fetches().is_empty());

@@ -1,6 +1,6 @@
 //! What a flood of pings costs (X05), and how long anybody can keep the hub waiting (X10).
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -39,7 +39,7 @@ async fn x05_a_flood_of_pings_is_no_flood_of_fetches() {
 #[tokio::test]
 async fn x05_fetches_from_one_site_at_once_are_bounded() {
     let stage = Stage::set_with(Settings::quick().with("fetch", "timeout", "60s")).await;
-    let site = Publisher::start_on(std::net::Ipv4Addr::new(127, 0, 0, 2));
+    let site = Publisher::start_on(Ipv4Addr::new(127, 0, 0, 2));
     let gate = Gate::closed();
     let callback = stage.subscriber.callback("/cb");
     let mut pings = Form::default().with("hub.mode", "publish");
