@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::scene::Scene;
 use crate::harness::{
-    Callback, Delivery, Feed, Flavour, Form, Page, Reply, Settings, Stage, Subscriber, Verdict,
+    Callback, Delivery, Feed, Flavour, Form, Page, Reply, Settings, Stage, Subscriber, Topic, Verdict,
     sha1_signature,
 };
 
@@ -115,61 +115,69 @@ async fn d21_a_callback_that_takes_its_time_is_not_asked_twice() {
     assert_eq!(bodies, ["one", "two"]);
 }
 
-/// A keeper who stays, and a subscriber who failed once with "before", with everybody's retries coming quickly.
-async fn set_with_a_failing_one(
-    settings: Settings,
-    form: impl Fn(Form) -> Form,
-) -> (Stage, Callback, Callback) {
-    let stage = Stage::set_with(settings).await;
-    let topic = stage.publisher.topic("/text");
-    let (keeper, failing) = (stage.subscriber.callback("/keeper"), stage.subscriber.callback("/failing"));
-    stage.accept_sync(&form(Form::subscribe(&topic, &failing))).await;
-    failing.always_reply(Reply::Status(500));
-    stage.subscribe_03(&topic, &keeper).await;
-    topic.put(Page::of("text/plain", "before"));
-    stage.ping(&topic).await;
-    keeper.delivered(1).await;
-    failing.attempted(2).await;
-    (stage, keeper, failing)
+/// A keeper who stays, a subscriber who never took the first publication and is tried again quickly, and the feed of the
+/// topic.
+struct Behind {
+    stage: Stage,
+    topic: Topic,
+    feed: Feed,
+    keeper: Callback,
+    failing: Callback,
+}
+
+impl Behind {
+    async fn set(settings: Settings) -> Self {
+        let stage = Stage::set_with(settings).await;
+        let topic = stage.publisher.topic("/feed");
+        let (keeper, failing) = (stage.subscriber.callback("/keeper"), stage.subscriber.callback("/failing"));
+        stage.subscribe_03(&topic, &failing).await;
+        failing.always_reply(Reply::Status(500));
+        stage.subscribe_03(&topic, &keeper).await;
+        let feed = Feed::new(Flavour::Atom, 2, &topic.url(), &[stage.hub.url()]);
+        let mut behind = Self { stage, topic, feed, keeper, failing };
+        behind.publish(1).await;
+        behind.failing.attempted(2).await;
+        behind
+    }
+
+    /// Publishes one more entry and returns it when the keeper has it as its `count`th delivery.
+    async fn publish(&mut self, count: usize) -> String {
+        let id = self.feed.add();
+        self.topic.put(Page::of(self.feed.flavour().content_type(), self.feed.document()));
+        self.stage.ping(&self.topic).await;
+        self.keeper.delivered(count).await;
+        id
+    }
 }
 
 /// What waited for a pair goes when the pair goes, and does not come back with it (D22).
 #[tokio::test]
 async fn d22_leaving_takes_what_was_to_be_tried_again_along() {
-    let (stage, keeper, failing) = set_with_a_failing_one(Settings::quick(), |form| form).await;
-    let topic = stage.publisher.topic("/text");
-    stage.accept_sync(&Form::unsubscribe(&topic, &failing)).await;
-    let known = failing.attempts().len();
-    failing.always_reply(Reply::Status(204));
-    topic.put(Page::of("text/plain", "while away"));
-    stage.ping(&topic).await;
-    keeper.delivered(2).await;
-    stage.subscribe_03(&topic, &failing).await;
-    topic.put(Page::of("text/plain", "after"));
-    stage.ping(&topic).await;
-    failing.delivered_where("the news after the return", |one| one.body == "after").await;
-    let bodies: Vec<_> = failing.attempts().into_iter().skip(known).map(|one| one.body).collect();
-    // One request may have been on its way while the hub heard the confirmation.
-    assert!(bodies == ["after"] || bodies == ["before", "after"], "{bodies:?}");
+    let mut scene = Behind::set(Settings::quick()).await;
+    scene.stage.accept_sync(&Form::unsubscribe(&scene.topic, &scene.failing)).await;
+    scene.failing.always_reply(Reply::Status(204));
+    scene.publish(2).await;
+    scene.stage.subscribe_03(&scene.topic, &scene.failing).await;
+    let after = scene.publish(3).await;
+    let feed = scene.feed.clone();
+    scene.failing.delivered_where("the news after the return", |one| feed.has_in(&one.body, &after)).await;
+    let last = scene.failing.deliveries().pop().unwrap();
+    assert_eq!(feed.found_in(&last.body), [after], "and nothing of what was before or meanwhile");
 }
 
 #[tokio::test]
 async fn d22_the_end_of_a_lease_takes_what_was_to_be_tried_again_along() {
     let settings = Settings::quick().with("lease", "min", "1s").with("lease", "default", "1s");
+    let mut scene = Behind::set(settings).await;
     // A refusal of the refresh would end it as well; no answer at all leaves the end to the lease.
-    let (stage, keeper, failing) = set_with_a_failing_one(settings, |form| form.lease("1")).await;
-    failing.always_judge(Verdict::Status(500));
-    let topic = stage.publisher.topic("/text");
+    scene.failing.always_judge(Verdict::Status(500));
     // The keeper's own lease of a second is renewed at its half each time: the third renewal is past the other's end.
-    keeper.confirmed(4).await;
-    let known = failing.attempts().len();
-    failing.always_reply(Reply::Status(204));
-    for (index, text) in ["after", "long after"].into_iter().enumerate() {
-        topic.put(Page::of("text/plain", text));
-        stage.ping(&topic).await;
-        keeper.delivered(2 + index).await;
-    }
-    assert_eq!(failing.attempts().len(), known, "nothing came after the end");
+    scene.keeper.confirmed(4).await;
+    let known = scene.failing.attempts().len();
+    // Longer than the other would wait for its next try.
+    scene.keeper.reply([500; 5].map(Reply::Status));
+    scene.publish(2).await;
+    assert_eq!(scene.failing.attempts().len(), known, "nothing came after the end");
 }
 
 /// 0.3 lets a hub gather several topics for one callback into one document; this one does not, and so each may have a
