@@ -1,5 +1,5 @@
-//! What a subscriber of a feed gets: everything first (F17, D03), then exactly what is new (F14-F24), in the
-//! publisher's own bytes (F21, D25), typed, linked and signed as each profile needs it (D02, D04-D10).
+//! What a subscriber of a feed gets: everything first (F17, D03), then exactly what is new (F13-F25), in the publisher's
+//! own bytes (F21, D25), signed with the secret of the moment (V16).
 
 use crate::harness::{
     Callback, Delivery, Feed, Flavour, Form, Gate, Page, Reply, Settings, Stage, Topic, sha1_signature,

@@ -175,7 +175,7 @@ async fn d22_the_end_of_a_lease_takes_what_was_to_be_tried_again_along() {
     scene.keeper.confirmed(4).await;
     let known = scene.failing.attempts().len();
     // Longer than the other would wait for its next try.
-    scene.keeper.reply([500; 5].map(Reply::Status));
+    scene.keeper.reply([500; 4].map(Reply::Status));
     scene.publish(2).await;
     assert_eq!(scene.failing.attempts().len(), known, "nothing came after the end");
 }
