@@ -34,10 +34,19 @@ impl Links {
         if has(b"hub") && self.hubs.len() < MOST_HUBS && !self.hubs.contains(&href) {
             self.hubs.push(href.clone());
         }
-        if has(b"self") && self.own.is_none() {
+        // The first that can be a URL; garbage only as long as there is nothing better (L07).
+        if has(b"self") && self.own.as_deref().is_none_or(|own| !is_usable(own) && is_usable(&href)) {
             self.own = Some(href);
         }
     }
+}
+
+/// Whether this looks like the absolute URL of a document.
+fn is_usable(href: &str) -> bool {
+    let is_web = href.split_once("://").is_some_and(|(scheme, _)| {
+        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    });
+    is_web && !href.contains('#')
 }
 
 /// RFC 4287 lets a registered relation be written as the URL of the registry too.

@@ -57,6 +57,13 @@ impl TopicUrl {
         self.0.id
     }
 
+    /// The same address under the other scheme (P09).
+    pub fn twin(&self) -> Option<Self> {
+        let (scheme, rest) = self.as_str().split_once("://")?;
+        let other = if scheme.eq_ignore_ascii_case("http") { "https" } else { "http" };
+        Self::parse(&format!("{other}://{rest}")).ok()
+    }
+
     /// The server it is fetched from.
     pub fn host_key(&self) -> HostKey {
         self.0.host_key.clone()

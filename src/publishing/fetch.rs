@@ -167,7 +167,8 @@ fn page(answer: Answer, url: &Url) -> Page {
             etag: octets(ETAG),
             last_modified: octets(LAST_MODIFIED),
         },
-        self_link: targets("self").into_iter().next(),
+        // The first that can be one: a page that names several, one of them garbage, still has a name (L07, D07).
+        self_link: targets("self").into_iter().find(|link| TopicUrl::parse(link).is_ok()),
         hub_links: targets("hub"),
         body: answer.body,
     }

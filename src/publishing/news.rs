@@ -115,10 +115,14 @@ fn self_url(page: &Page, document: &Document, url: &TopicUrl) -> String {
     declared.cloned().unwrap_or_else(|| url.as_str().to_owned())
 }
 
-/// Our address as the topic spells it, else as the operator does (D06).
+/// Our address as the topic spells it, under either scheme (L11), else as the operator does (D06).
 fn hub_url(page: &Page, document: &Document, configured: &str) -> String {
-    let ours = TopicUrl::parse(configured).map(|url| url.id()).ok();
-    let is_ours = |link: &&String| ours.is_some() && TopicUrl::parse(link).map(|url| url.id()).ok() == ours;
+    let names: Vec<_> = TopicUrl::parse(configured)
+        .into_iter()
+        .flat_map(|url| [Some(url.id()), url.twin().map(|twin| twin.id())])
+        .flatten()
+        .collect();
+    let is_ours = |link: &&String| TopicUrl::parse(link).is_ok_and(|url| names.contains(&url.id()));
     let spelled = page.hub_links.iter().chain(&document.hub_links).find(is_ours);
     spelled.map_or(configured, String::as_str).to_owned()
 }

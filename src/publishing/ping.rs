@@ -53,7 +53,7 @@ impl Publishing {
             }
             Ok(())
         };
-        for name in [Some(url.clone()), twin(url)].into_iter().flatten() {
+        for name in [Some(url.clone()), url.twin()].into_iter().flatten() {
             let id = name.id();
             add(id, Some(&name))?;
             for topic in store.topics_named(id, NAMESAKES)? {
@@ -81,14 +81,6 @@ impl Publishing {
         self.poke.due(due_at);
         Ok(())
     }
-}
-
-/// The same address under the other scheme.
-fn twin(url: &TopicUrl) -> Option<TopicUrl> {
-    let text = url.as_str();
-    let (scheme, rest) = text.split_once("://")?;
-    let other = if scheme.eq_ignore_ascii_case("http") { "https" } else { "http" };
-    TopicUrl::parse(&format!("{other}://{rest}")).ok()
 }
 
 /// When a topic that is pinged now is fetched; `None` where what is on disk answers the ping already. Pure.

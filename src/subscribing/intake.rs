@@ -95,6 +95,10 @@ impl Subscribing {
         let lease = self.leases.grant(intent.asked_lease);
         let asked_at = self.parts.clock.now();
         let host = intent.callback.host_key();
+        // Whoever may be flooded by one kind of request may be so by the other (X03).
+        let Some(_counted) = self.pending.count(&host, self.parts.per_callback_host) else {
+            return Err(Unaccepted::TooManyForHost);
+        };
         let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
             return Err(Unaccepted::Busy);
         };

@@ -36,6 +36,15 @@ impl PendingCounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied().unwrap_or_default()
     }
 
+    /// Counts one for as long as the value lives, if there is room for one more.
+    pub(super) fn count(&self, host: &HostKey, at_most: usize) -> Option<Counted<'_>> {
+        if self.of(host) >= at_most {
+            return None;
+        }
+        self.add(host);
+        Some(Counted { counts: self, host: host.clone() })
+    }
+
     pub(super) fn add(&self, host: &HostKey) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(host.clone()).or_default();
@@ -50,5 +59,18 @@ impl PendingCounts {
                 counts.remove(host);
             }
         }
+    }
+}
+
+/// One that is counted.
+#[derive(Debug)]
+pub(super) struct Counted<'a> {
+    counts: &'a PendingCounts,
+    host: HostKey,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.counts.remove(&self.host);
     }
 }

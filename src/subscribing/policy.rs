@@ -2,11 +2,12 @@
 //! here (S33).
 
 use http::Uri;
+use url::Url;
 
 use super::Subscribing;
 use crate::{
     outbound::Purpose,
-    protocol::{IntentRequest, Mode, TopicUrl},
+    protocol::{IntentRequest, Mode},
 };
 
 /// Why a request is refused by policy: a sentence for the answer, naming the parameter and no address.
@@ -46,10 +47,15 @@ impl Subscribing {
         Ok(())
     }
 
+    /// Whether this is the hub's endpoint: under either scheme, with any query, and under the names that it has besides
+    /// its own (S01).
     fn is_ours(&self, url: &str) -> bool {
-        let (Ok(ours), Ok(theirs)) = (TopicUrl::parse(&self.parts.hub_url), TopicUrl::parse(url)) else {
+        let (Ok(ours), Ok(theirs)) = (Url::parse(&self.parts.hub_url), Url::parse(url)) else {
             return false;
         };
-        ours.id() == theirs.id()
+        let names: &[_] = if ours.path().ends_with('/') { &["", "subscribe", "publish"] } else { &[""] };
+        ours.host_str() == theirs.host_str()
+            && ours.port() == theirs.port()
+            && names.iter().any(|name| ours.join(name).is_ok_and(|own| own.path() == theirs.path()))
     }
 }

@@ -9,18 +9,15 @@
 )]
 
 mod admin;
-mod catchup;
 mod cli;
 mod conformance;
 mod delivery;
 mod fetching;
-mod first;
 mod harness;
 mod intents;
 mod isolation;
 mod layering;
 mod lifecycle;
-mod logs;
 mod opaque;
 mod recovery;
 mod requests;

@@ -20,7 +20,7 @@ pub(crate) use feeds::{Feed, Flavour};
 pub(crate) use hub::Settings;
 pub(crate) use program::Program;
 pub(crate) use publisher::{Page, Publisher, Topic};
-pub(crate) use signature::sha1_signature;
+pub(crate) use signature::{sha1_signature, signature};
 pub(crate) use stage::Stage;
 pub(crate) use subscriber::{Callback, Delivery, Reply, Subscriber, Verdict};
 pub(crate) use wait::{Gate, soon};

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::HeaderMap;
+use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::{
@@ -43,12 +44,12 @@ pub(crate) enum Verdict {
 pub(crate) enum Reply {
     Status(u16),
     After(Duration, u16),
+    /// A status with headers and a body.
+    Saying(u16, Vec<(&'static str, String)>, Bytes),
     /// The connection closes.
     HangUp,
     /// Answers 204 when the gate opens.
     Held(Gate),
-    /// 204, and for how many readers it stands (D19).
-    OnBehalfOf(u32),
 }
 
 /// A verification request as it came.
@@ -88,6 +89,8 @@ pub(crate) struct Delivery {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// When it had been read.
+    pub(crate) at: Instant,
     /// What it was answered; `None` until then.
     pub(crate) answered: Option<u16>,
 }
@@ -192,6 +195,7 @@ impl Desk {
             query: asked.query,
             headers: asked.headers,
             body: asked.body,
+            at: Instant::now(),
             answered: None,
         };
         let (index, reply) = self.0.change(|books| {
@@ -202,12 +206,8 @@ impl Desk {
             (book.deliveries.len() - 1, scripted.or_else(|| books.every_reply.clone()))
         });
         let _flight = Flight::begin(self, &asked.path);
-        let mut readers = None;
+        let mut answer = bare(204);
         let status = match reply.unwrap_or(Reply::Status(204)) {
-            Reply::OnBehalfOf(count) => {
-                readers = Some(count);
-                204
-            }
             Reply::Status(status) => status,
             Reply::After(pause, status) => {
                 tokio::time::sleep(pause).await;
@@ -217,13 +217,17 @@ impl Desk {
                 gate.opened().await;
                 204
             }
+            Reply::Saying(status, headers, body) => {
+                answer = with_body(status, body);
+                for (name, value) in headers {
+                    answer.headers_mut().insert(name, value.parse().unwrap());
+                }
+                status
+            }
             Reply::HangUp => return None,
         };
+        *answer.status_mut() = status.try_into().unwrap();
         self.at(&asked.path, |book| book.deliveries[index].answered = Some(status));
-        let mut answer = bare(status);
-        if let Some(readers) = readers {
-            answer.headers_mut().insert("x-hub-on-behalf-of", readers.into());
-        }
         Some(answer)
     }
 }

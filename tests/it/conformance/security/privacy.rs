@@ -10,7 +10,7 @@ const CAPABILITY: &str = "cApAbIlItY-09de";
 const PASSWORD: &str = "pAsSwOrD-5c31";
 
 #[tokio::test]
-async fn secrets_stay_out_of_logs_and_metrics() {
+async fn x06_x07_secrets_and_callbacks_stay_out_of_logs_metrics_and_answers() {
     let mut stage = Stage::set_with(Settings::quick().with("log", "filter", "info")).await;
     let topic = stage.publisher.topic("/text");
     let callback = |name: &str| stage.subscriber.callback(&format!("/{CAPABILITY}/{name}?key={CAPABILITY}"));
@@ -69,6 +69,10 @@ async fn secrets_stay_out_of_logs_and_metrics() {
     assert_tells_nothing("the metrics", &metrics.text);
     let page = stage.hub.client().get(&stage.hub.at("/")).await.expect(200);
     assert_tells_nothing("the page", &page.text);
+    // The operator's pages count and name nobody.
+    let dashboard = stage.hub.client().get(&stage.hub.admin("/")).await.expect(200);
+    assert!(dashboard.text.contains("<td>subscriptions</td>"), "{dashboard:?}");
+    assert_tells_nothing("the dashboard", &dashboard.text);
     let (out, err) = stage.hub.end().await;
     assert!(!err.is_empty(), "a run like this leaves something in the log");
     assert_tells_nothing("standard output", &out);

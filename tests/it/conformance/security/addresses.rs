@@ -1,0 +1,123 @@
+//! Whom the hub never connects to: what is not public (X01), itself (X02), and who cannot show a certificate (X13).
+
+use std::net::Ipv4Addr;
+
+use crate::harness::{Form, Settings, Stage, Subscriber};
+
+/// One of each kind of address that is not on the public internet, in every spelling of the most dangerous one.
+const NOT_PUBLIC: [&str; 26] = [
+    "127.0.0.1",
+    "127.1",
+    "2130706433",
+    "0x7f.0.0.1",
+    "0177.0.0.1",
+    "localhost",
+    "LocalHost.",
+    "name.localhost",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[64:ff9b::127.0.0.1]",
+    "0.0.0.0",
+    "[::]",
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.0.1",
+    "169.254.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "224.0.0.1",
+    "255.255.255.255",
+    "[fe80::1]",
+    "[fc00::1]",
+    "[ff02::1]",
+    "[::ffff:10.0.0.1]",
+];
+
+/// What is plainly not public is refused at once, as a callback and as a topic, and the answer does not say to where a
+/// name leads (X01).
+#[tokio::test]
+async fn x01_addresses_that_are_not_public_are_refused() {
+    let stage = Stage::set_with(Settings::quick().allowing_only("192.0.2.0/24")).await;
+    for host in NOT_PUBLIC {
+        let inside = format!("http://{host}:8080/x");
+        let forms = [
+            ("hub.callback", Form::intent("subscribe", "http://192.0.2.1/t", &inside)),
+            ("hub.topic", Form::intent("subscribe", &inside, "http://192.0.2.1/c")),
+        ];
+        for (parameter, form) in forms {
+            for form in [form.clone(), form.sync()] {
+                let answer = stage.hub.post(&form).await;
+                assert_eq!(answer.status, 403, "{host}: {answer:?}");
+                assert!(answer.text.contains(parameter) && answer.text.contains("URL"), "{host}: {answer:?}");
+                assert!(!answer.text.contains("127.0.0.1"), "{host}: {answer:?}");
+            }
+        }
+    }
+}
+
+/// What is not refused at once is judged when it is connected to: leaving is never refused (S33), and yet nobody inside
+/// is called; and an allowed range opens no other (X01).
+#[tokio::test]
+async fn x01_nothing_is_connected_to_that_was_not_judged() {
+    let stage = Stage::set_with(Settings::quick().allowing_only("127.0.0.2/32")).await;
+    let (topic, callback) = (stage.publisher.topic("/text"), stage.subscriber.callback("/cb"));
+    let leaving = Form::unsubscribe(&topic, &callback);
+    stage.hub.post(&leaving.clone()).await.expect(202);
+    stage.hub.post(&leaving.clone().sync()).await.expect(409);
+    let by_name = callback.url().replace("127.0.0.1", "localhost");
+    stage.hub.post(&leaving.but("hub.callback", by_name).sync()).await.expect(409);
+    stage.hub.post(&Form::publish(&topic)).await.expect(204);
+    // One who may be called is, so the hub does call.
+    let allowed = Subscriber::start_on(Ipv4Addr::new(127, 0, 0, 2));
+    let welcome = allowed.callback("/cb");
+    stage.hub.post(&Form::intent("unsubscribe", &topic.url(), &welcome.url()).sync()).await.expect(204);
+    assert!(callback.verifications().is_empty() && topic.fetches().is_empty());
+}
+
+/// The hub does not subscribe itself to anything, or anybody to itself, under whichever of its names (X02).
+#[tokio::test]
+async fn x02_the_hub_itself_is_neither_topic_nor_callback() {
+    let stage = Stage::set().await;
+    let (topic, callback) = (stage.publisher.topic("/text"), stage.subscriber.callback("/cb"));
+    let hub = stage.hub.url().trim_end_matches('/');
+    let names = [
+        hub.to_owned(),
+        format!("{hub}/"),
+        hub.replace("http://", "HTTP://"),
+        hub.replace("http://", "https://"),
+        hub.replace("127.0.0.1", "127.1"),
+        format!("{hub}/?hub.mode=publish"),
+        format!("{hub}/subscribe"),
+        format!("{hub}/publish?x"),
+        format!("{hub}/./x/../subscribe"),
+    ];
+    for name in names {
+        for form in [
+            Form::intent("subscribe", &name, &callback.url()),
+            Form::intent("subscribe", &topic.url(), &name),
+        ] {
+            let answer = stage.hub.post(&form).await;
+            assert_eq!(answer.status, 403, "{name}: {answer:?}");
+            assert!(answer.text.contains("the hub itself"), "{answer:?}");
+        }
+    }
+    let with_password = hub.replace("http://", "http://user:password@");
+    stage.hub.post(&Form::intent("subscribe", &topic.url(), &with_password)).await.expect(403);
+    // Others on the same host and port are others.
+    stage.hub.post(&Form::intent("subscribe", &format!("{hub}/livez"), &callback.url())).await.expect(202);
+    callback.confirmed(1).await;
+}
+
+/// A certificate that nobody vouches for ends the connection before a word is said, unless the operator named its host.
+#[tokio::test]
+async fn x13_certificates_are_verified_but_for_the_hosts_the_operator_names() {
+    for (named, status) in [(vec![], 409), (vec!["localhost"], 204)] {
+        let stage = Stage::set_with(Settings::quick().with("network", "self_signed_hosts", named)).await;
+        let (topic, subscriber) = (stage.publisher.topic("/t"), Subscriber::start_self_signed());
+        let callback = subscriber.callback("/cb");
+        assert!(callback.url().starts_with("https://localhost:"));
+        stage.hub.post(&Form::subscribe(&topic, &callback).sync()).await.expect(status);
+        assert_eq!(callback.verifications().len(), usize::from(status == 204));
+    }
+}
