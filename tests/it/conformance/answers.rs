@@ -1,5 +1,9 @@
 //! The table of answer codes: the rows that no test of a single requirement holds.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
+
 use super::subscribe::{MARK, TOPIC, assert_refused, assert_transient, subscribe};
 use crate::harness::{Form, Page, Stage};
 
@@ -101,9 +105,9 @@ async fn a_form_with_too_much_in_it_is_413() {
 /// Nothing is acknowledged that is not on disk, and nobody is told that the request was wrong (S30).
 #[tokio::test]
 async fn a_store_that_cannot_write_is_503() {
-    let stage = Stage::set().await;
+    let mut stage = Stage::set().await;
     let (topic, callback) = (stage.publisher.topic("/large"), stage.subscriber.callback("/cb"));
-    stage.fence(&topic).await;
+    let witness = stage.fence(&topic).await;
     // The engine keeps large values in files of their own: without the folder for them, the first one is a write that
     // fails, as on a disk that is full.
     std::fs::remove_dir_all(stage.hub.data().join("blobs")).unwrap();
@@ -126,4 +130,10 @@ async fn a_store_that_cannot_write_is_503() {
     }
     assert_transient("readiness", &stage.hub.client().get(&stage.hub.at("/readyz")).await, 503);
     stage.hub.client().get(&stage.hub.at("/livez")).await.expect(200);
+
+    // It ends when it is asked to, and what was acknowledged before is done when it is well again.
+    stage.hub.stop(Signal::TERM, Duration::from_secs(11)).await;
+    stage.hub.restart().await;
+    witness.delivered(1).await;
+    assert!(callback.attempts().is_empty(), "it was told that it had not been subscribed");
 }
