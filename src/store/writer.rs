@@ -2,6 +2,7 @@
 //! commit is acknowledged when the flush behind it returned.
 
 use std::{
+    mem,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -98,7 +99,7 @@ fn thread_failed(error: std::io::Error) -> StoreError {
     StoreError::Failed(format!("no thread to write with: {error}"))
 }
 
-async fn write(kv: &Embedded, mut queue: mpsc::Receiver<Job>, gather: Duration, healthy: &AtomicBool) {
+async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Duration, healthy: &AtomicBool) {
     let mut group = Vec::new();
     loop {
         group.clear();
@@ -116,13 +117,20 @@ async fn write(kv: &Embedded, mut queue: mpsc::Receiver<Job>, gather: Duration, 
             changes.extend(wanted);
             answers.push(done);
         }
-        let outcome = kv.apply(changes).and_then(|()| kv.flush());
-        let was_healthy = healthy.swap(outcome.is_ok(), Ordering::Relaxed);
+        // After a write that failed the engine is not touched again: some of its errors leave a gap in its log, and a
+        // flush behind a gap waits for ever instead of failing.
+        let outcome = if healthy.load(Ordering::Relaxed) {
+            kv.apply(changes).and_then(|()| kv.flush())
+        } else {
+            Err(StoreError::ReadOnly)
+        };
         if let Err(failure) = &outcome
-            && was_healthy
+            && healthy.swap(false, Ordering::Relaxed)
         {
-            // Once per change of state: a full disk must not fill the log as well.
-            error!(error = %failure, "the store cannot write; nothing is acknowledged until it can");
+            // Never closed, either: the engine flushes in its destructor, and the end of the program would wait for it.
+            mem::forget(Arc::clone(kv));
+            // Once: a full disk must not fill the log as well.
+            error!(error = %failure, "the store cannot write; nothing is acknowledged before a restart");
         }
         for done in answers {
             // Whoever asked may have gone; the commit stands all the same.

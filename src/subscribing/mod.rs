@@ -81,7 +81,8 @@ impl Subscribing {
         Ok(Arc::new(Self {
             leases: LeaseRules { min, default, max, refresh_at },
             pending,
-            sync: Semaphore::new(parts.verification.concurrency),
+            // Not all of them: who waits for an answer must not hold up those who do not.
+            sync: Semaphore::new(parts.verification.concurrency.div_ceil(2)),
             poke: Poke::new(),
             lease_poke: Poke::new(),
             parts,

@@ -2,6 +2,7 @@
 //! list, a test for each id, the id in its name. `requirements/` says what each id stands for, and `table` holds the
 //! two together.
 
+mod answers;
 mod discovery;
 mod distribution;
 mod fetch;

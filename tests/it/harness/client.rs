@@ -177,6 +177,11 @@ impl Client {
     }
 }
 
+/// The status of an answer that was heard on a wire.
+pub(crate) fn status_of(heard: &str) -> Option<u16> {
+    heard.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()
+}
+
 /// A connection on which anything can be said.
 #[derive(Debug)]
 pub(crate) struct Wire(TcpStream);

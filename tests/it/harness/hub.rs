@@ -159,6 +159,11 @@ impl HubUnderTest {
         self.client.post(self.url(), form).await
     }
 
+    /// Waits until the hub has logged these words.
+    pub(crate) async fn logged(&self, words: &str) {
+        self.running().program.logged(words).await;
+    }
+
     /// kill -9.
     pub(crate) fn kill_9(&mut self) {
         self.running.take().expect("the hub runs").program.kill_9();

@@ -15,12 +15,12 @@ mod stage;
 mod subscriber;
 mod wait;
 
-pub(crate) use client::{Answer, Client, Form, Wire};
+pub(crate) use client::{Answer, Client, Form, Wire, status_of};
 pub(crate) use feeds::{Feed, Flavour};
 pub(crate) use hub::Settings;
 pub(crate) use program::Program;
 pub(crate) use publisher::{Page, Publisher, Topic};
 pub(crate) use signature::{sha1_signature, signature};
 pub(crate) use stage::Stage;
-pub(crate) use subscriber::{Callback, Delivery, Reply, Subscriber, Verdict};
+pub(crate) use subscriber::{Callback, Delivery, Reply, Subscriber, Verdict, Verification};
 pub(crate) use wait::{Gate, soon};

@@ -125,6 +125,12 @@ impl Program {
         said.await
     }
 
+    /// Waits until a line on standard error contains these words.
+    pub(crate) async fn logged(&self, words: &str) {
+        let what = format!("{words:?} on standard error");
+        self.printed.until(&what, |printed| printed.err.iter().any(|line| line.contains(words))).await;
+    }
+
     pub(crate) fn stdout(&self) -> String {
         self.printed.look(|printed| joined(&printed.out))
     }

@@ -1,4 +1,4 @@
-//! Requests to subscribe and unsubscribe, S01-S39: what is read, what is refused, and with which answer.
+//! What the operator may change about it: strictness (S11), secrets (S18), a new address (S31), credentials (S37).
 
 use crate::harness::{Form, Settings, Stage};
 

@@ -1,0 +1,94 @@
+//! What a refusal looks like, and which one is for good: S29, S30.
+
+use super::{CALLBACK, TOPIC, assert_refused, assert_transient, subscribe};
+use crate::harness::{Form, Gate, Settings, Stage, Verdict, Wire, status_of};
+
+/// Every fault in the words of a person, and nothing of what was sent: an answer that echoes is a gadget.
+#[tokio::test]
+async fn s29_a_refusal_is_a_plain_text_that_names_the_fault() {
+    let script = "<script>zq7mark</script>";
+    let marked_url = format!("http://127.0.0.1:25/?{script}");
+    let table: [(Form, u16, &[&str]); 12] = [
+        (subscribe().but("hub.mode", script), 400, &["hub.mode"]),
+        (subscribe().but("hub.callback", script), 400, &["hub.callback", "url"]),
+        (subscribe().but("hub.topic", script), 400, &["hub.topic", "url"]),
+        (subscribe().but("hub.topic", format!("{TOPIC}#{script}")), 400, &["hub.topic", "url"]),
+        (subscribe().but("hub.callback", &marked_url), 403, &["hub.callback", "url"]),
+        (subscribe().but("hub.topic", &marked_url), 403, &["hub.topic", "url"]),
+        (subscribe().with("hub.callback", script), 400, &["hub.callback"]),
+        (subscribe().with("hub.verify", script), 400, &["hub.verify"]),
+        (subscribe().token(&script.repeat(100)), 400, &["hub.verify_token"]),
+        (subscribe().lease(script), 400, &["hub.lease_seconds"]),
+        (subscribe().secret(script.repeat(10)), 400, &["hub.secret"]),
+        (Form::default().with("hub.mode", "publish").with("hub.url", script), 400, &["hub.url", "url"]),
+    ];
+    let stage = Stage::set().await;
+    for (form, status, words) in table {
+        let answer = stage.hub.post(&form).await;
+        assert_refused(&format!("{words:?}"), &answer, status, words);
+        assert!(!answer.text.contains('<'), "{answer:?}");
+        // One line, without what an old terminal or a log would choke on.
+        assert_eq!(answer.text.lines().count(), 1, "{answer:?}");
+        assert_eq!(answer.header("transfer-encoding"), "");
+    }
+    // A reader that knows no framing but the length gets one, too.
+    let mut wire = Wire::to(stage.hub.address()).await;
+    wire.say("POST / HTTP/1.0\r\nContent-Length: 0\r\n\r\n").await;
+    let heard = wire.hear().await;
+    let (lines, text) = heard.split_once("\r\n\r\n").unwrap();
+    assert_eq!(status_of(lines), Some(400));
+    assert!(lines.to_lowercase().contains(&format!("content-length: {}", text.len())), "{heard}");
+    assert!(text.contains("hub.mode"), "{heard}");
+}
+
+/// Too fast is not wrong: a subscriber that takes 4xx for good must be told to come back.
+#[tokio::test]
+async fn s30_too_many_requests_are_told_when_to_come_back() {
+    let settings =
+        Settings::quick().with("limits", "subscribe_per_second", 1).with("limits", "publish_per_second", 1);
+    let stage = Stage::set_with(settings).await;
+    for form in [subscribe(), Form::default().with("hub.mode", "publish").with("hub.url", TOPIC)] {
+        let mut answers = Vec::new();
+        // The burst is ten times the rate.
+        for _ in 0..25 {
+            answers.push(stage.hub.post(&form).await);
+        }
+        assert!(answers[..5].iter().all(|answer| answer.status < 300), "{answers:?}");
+        let refused: Vec<_> = answers.iter().filter(|answer| answer.status >= 300).collect();
+        assert!(!refused.is_empty(), "{answers:?}");
+        for answer in refused {
+            assert_transient("too fast", answer, 429);
+        }
+    }
+}
+
+#[tokio::test]
+async fn s30_too_many_pending_for_one_host_are_told_when_to_come_back() {
+    let stage = Stage::set_with(Settings::quick().with("limits", "per_callback_host", 1)).await;
+    let topic = stage.publisher.topic("/text");
+    let (gate, held) = (Gate::closed(), stage.subscriber.callback("/held"));
+    held.judge([Verdict::Held(gate.clone())]);
+    stage.hub.post(&Form::subscribe(&topic, &held)).await.expect(202);
+    held.verification(1).await;
+    let callback = stage.subscriber.callback("/cb");
+    let answer = stage.hub.post(&Form::subscribe(&topic, &callback)).await;
+    assert_transient("one more for the host", &answer, 429);
+    // Another host is another matter.
+    stage.hub.post(&Form::intent("subscribe", &topic.url(), CALLBACK)).await.expect(202);
+    gate.open();
+    stage.fence(&topic).await;
+    // Confirmed, and no longer pending.
+    stage.accept(&Form::subscribe(&topic, &callback), &topic, &callback).await;
+}
+
+/// A connection that breaks in the middle of a body says nothing about the request.
+#[tokio::test]
+async fn s30_a_body_that_breaks_off_is_no_fault_of_the_request() {
+    let stage = Stage::set().await;
+    let mut wire = Wire::to(stage.hub.address()).await;
+    wire.say("POST / HTTP/1.1\r\nHost: hub\r\nContent-Length: 99\r\n\r\nhub.mode=sub").await;
+    wire.say_no_more().await;
+    let heard = wire.hear().await;
+    assert_eq!(status_of(&heard), Some(503), "{heard}");
+    assert!(heard.to_lowercase().contains("retry-after: "), "{heard}");
+}
