@@ -1,12 +1,14 @@
 //! Whether a body's bytes can be read where they lie, and the text the parser gets to see (F23).
 //!
-//! Every encoding we accept has ASCII for its markup and one stand-in of the same width for all else, so that a
-//! position in the text is a position in the body. UTF-16, and encodings whose second bytes may look like markup, are
-//! not accepted; such a body goes out whole.
+//! Every encoding we accept has ASCII for its markup and stand-ins of the same width for all else, so that a position
+//! in the text is a position in the body. UTF-16 and its like are not accepted; such a body goes out whole.
 
 use std::borrow::Cow;
 
-use super::tag::{self, Unreadable};
+use super::{
+    legacy::Legacy,
+    tag::{self, Unreadable},
+};
 
 /// A body that can be read.
 #[derive(Debug)]
@@ -44,11 +46,15 @@ impl<'b> Source<'b> {
             Some(label) => label.to_ascii_lowercase(),
             None => "utf-8".to_owned(),
         };
-        let text = match Encoding::of(&label)? {
-            Encoding::Utf8 => Cow::Borrowed(std::str::from_utf8(document).ok()?),
-            // The mark says UTF-8 and the declaration says otherwise: nobody knows.
-            Encoding::SingleByte if has_mark => return None,
-            Encoding::SingleByte => Cow::Owned(masked(document)?),
+        let text = if is_utf8(&label) {
+            Cow::Borrowed(std::str::from_utf8(document).ok()?)
+        } else {
+            let legacy = Legacy::of(&label)?;
+            // The mark says UTF-8 and the declaration says otherwise: nobody knows. And not every reader sees the header.
+            if has_mark || (declared.is_none() && legacy.hides_markup()) {
+                return None;
+            }
+            Cow::Owned(legacy.masked(document)?)
         };
         let label = if label == "utf8" { "utf-8".to_owned() } else { label };
         Some(Self { body, start, text, label })
@@ -60,24 +66,9 @@ impl<'b> Source<'b> {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    /// And ASCII, which is a part of it.
-    Utf8,
-    SingleByte,
-}
-
-impl Encoding {
-    fn of(label: &str) -> Option<Self> {
-        let single = ["iso-8859-", "iso8859-", "iso_8859-", "windows-125", "cp125", "latin1"];
-        if matches!(label, "utf-8" | "utf8" | "us-ascii" | "ascii") {
-            Some(Self::Utf8)
-        } else if single.iter().any(|family| label.starts_with(family)) {
-            Some(Self::SingleByte)
-        } else {
-            None
-        }
-    }
+/// And ASCII, which is a part of it.
+fn is_utf8(label: &str) -> bool {
+    matches!(label, "utf-8" | "utf8" | "us-ascii" | "ascii")
 }
 
 /// What the XML declaration says, if it is there and says anything.
@@ -110,11 +101,6 @@ fn is_charset(name: &str) -> bool {
     name.trim().eq_ignore_ascii_case("charset")
 }
 
-/// Each byte that is not ASCII becomes one letter: which letter does not matter to markup.
-fn masked(document: &[u8]) -> Option<String> {
-    String::from_utf8(document.iter().map(|&b| if b.is_ascii() { b } else { b'x' }).collect()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +121,9 @@ mod tests {
         assert_eq!(label(declared, Some("text/xml;charset=\"utf-8\"")).as_deref(), Some("windows-1252"));
         assert_eq!(label(b"<?xml version='1.0' encoding='UTF8'?><a/>", None).as_deref(), Some("utf-8"));
         assert_eq!(label(b"<?xml version='1.0'?><a/>", Some("text/xml")).as_deref(), Some("utf-8"));
+        assert_eq!(label(b"<a>\xB0\xA1</a>", Some("text/xml; charset=EUC-KR")).as_deref(), Some("euc-kr"));
+        let japanese = b"<?xml version='1.0' encoding='Shift_JIS'?><a>\x81]\x81[</a>";
+        assert_eq!(label(japanese, Some("text/xml; charset=utf-8")).as_deref(), Some("shift_jis"));
     }
 
     /// F23
@@ -142,12 +131,14 @@ mod tests {
     fn an_encoding_we_cannot_vouch_for_is_not_read() {
         let utf16: Vec<u8> = "\u{feff}<a/>".encode_utf16().flat_map(u16::to_be_bytes).collect();
         let unmarked: Vec<u8> = "<a/>".encode_utf16().flat_map(|unit| [unit.to_be_bytes()[1], 0]).collect();
-        let bad: [(&[u8], Option<&str>); 9] = [
+        let bad: [(&[u8], Option<&str>); 11] = [
             (&utf16, None),
             (&unmarked, Some("text/xml; charset=utf-16")),
             (b"<a>\xE9</a>", None),
             (b"<a/>", Some("text/xml; charset=shift_jis")),
-            (b"<?xml version='1.0' encoding='gb18030'?><a/>", None),
+            (b"<?xml version='1.0' encoding='iso-2022-jp'?><a/>", None),
+            (b"<?xml version='1.0' encoding='shift_jis'?><a>\x81</a>", None),
+            (b"\xEF\xBB\xBF<?xml version='1.0' encoding='euc-jp'?><a/>", None),
             (b"\xEF\xBB\xBF<?xml version='1.0' encoding='iso-8859-1'?><a/>", None),
             (b"<?xml version='1.0' encoding='utf-8'?><a>\xE9</a>", Some("text/xml; charset=iso-8859-1")),
             (b"<?xml encoding='utf-8'?><a/>", None),

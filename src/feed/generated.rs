@@ -1,5 +1,6 @@
 //! Feeds nobody wrote by hand: of every format, with whatever XML allows between and inside their entries.
 
+use encoding_rs::{Encoding, UTF_8};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::Format;
@@ -8,6 +9,7 @@ use super::Format;
 #[derive(Debug, Clone)]
 pub(super) struct Generated {
     pub(super) format: Format,
+    pub(super) encoding: &'static Encoding,
     /// Everything before the first entry.
     pub(super) head: String,
     /// Entries, each with what follows it.
@@ -18,7 +20,17 @@ pub(super) struct Generated {
 impl Generated {
     pub(super) fn body(&self) -> Vec<u8> {
         let entries: String = self.entries.iter().flat_map(|(entry, gap)| [entry.as_str(), gap]).collect();
-        format!("{}{entries}{}", self.head, self.tail).into_bytes()
+        self.encode(&format!("{}{entries}{}", self.head, self.tail))
+    }
+
+    /// The entries as they lie in the body.
+    pub(super) fn written(&self) -> Vec<Vec<u8>> {
+        self.entries.iter().map(|(entry, _)| self.encode(entry)).collect()
+    }
+
+    /// What the encoding cannot write becomes a reference, as it does where feeds are made.
+    fn encode(&self, text: &str) -> Vec<u8> {
+        self.encoding.encode(text).0.into_owned()
     }
 }
 
@@ -28,49 +40,82 @@ struct Shape {
     format: Format,
     open: String,
     close: String,
-    entry: String,
+    entry: &'static str,
     prefix: String,
-    id: String,
+    id: &'static str,
+    /// What its elements are in, if anything.
+    namespace: &'static str,
 }
 
+const ATOM: &str = "http://www.w3.org/2005/Atom";
+const BASES: [&str; 4] =
+    ["", " xml:base='https://a.example/b/'", " xml:base='b/' xml:lang='fr'", " xml:lang=\"en\""];
+
 fn shape() -> impl Strategy<Value = Shape> {
-    let atom = select(vec!["", "a:", "atom:"]).prop_map(|p| {
+    let atom = (select(vec!["", "a:", "atom:"]), select(BASES.to_vec())).prop_map(|(p, base)| {
         let xmlns =
             if p.is_empty() { "xmlns".to_owned() } else { format!("xmlns:{}", p.trim_end_matches(':')) };
         Shape {
             format: Format::Atom,
-            open: format!("<{p}feed {xmlns}='http://www.w3.org/2005/Atom' xmlns:n=\"urn:n\" xml:lang='en'>"),
+            open: format!("<{p}feed {xmlns}='{ATOM}' xmlns:n=\"urn:n\"{base}>"),
             close: format!("</{p}feed >"),
-            entry: format!("{p}entry"),
+            entry: "entry",
             prefix: p.to_owned(),
-            id: format!("{p}id"),
+            id: "id",
+            namespace: ATOM,
         }
     });
-    let rss = select(vec!["0.91", "2.0"]).prop_map(|version| Shape {
-        format: Format::Rss,
-        open: format!("<rss version=\"{version}\" xmlns:n='urn:n'>\n<channel>"),
-        close: "</channel> </rss>".to_owned(),
-        entry: "item".to_owned(),
-        prefix: String::new(),
-        id: "guid".to_owned(),
-    });
-    let rdf = select(vec!["http://purl.org/rss/1.0/", "http://my.netscape.com/rdf/simple/0.9/"]).prop_map(|own| Shape {
+    let rss = (select(vec!["0.91", "2.0"]), select(BASES.to_vec()), select(BASES.to_vec())).prop_map(
+        |(version, base, inner)| Shape {
+            format: Format::Rss,
+            open: format!(
+                "<rss version=\"{version}\" xmlns:n='urn:n'{base}>\n<channel{inner} xmlns:m='urn:m'>"
+            ),
+            close: "</channel> </rss>".to_owned(),
+            entry: "item",
+            prefix: String::new(),
+            id: "guid",
+            namespace: "",
+        },
+    );
+    let own = select(vec!["http://purl.org/rss/1.0/", "http://my.netscape.com/rdf/simple/0.9/"]);
+    let rdf = (own, select(BASES.to_vec())).prop_map(|(own, base)| Shape {
         format: Format::Rdf,
         open: format!(
-            "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns='{own}' xmlns:n='urn:n'>\
+            "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns='{own}' xmlns:n='urn:n'{base}>\
              <channel rdf:about='x'><title>t</title><items><rdf:Seq/></items></channel>"
         ),
         close: "</rdf:RDF>".to_owned(),
-        entry: "item".to_owned(),
+        entry: "item",
         prefix: String::new(),
-        id: "link".to_owned(),
+        id: "link",
+        namespace: own,
     });
     prop_oneof![atom, rss, rdf]
 }
 
 fn words() -> impl Strategy<Value = String> {
-    select(vec!["a", "é ", " ]]", "x > y", "&amp;", "&#38;", "&nbsp;", "\n\t", "item", "'\"", "🦀"])
-        .prop_map(str::to_owned)
+    // Some with ASCII among their bytes in Shift_JIS, Big5 or GBK: `]` and `[` too.
+    let words = [
+        "a",
+        "é ",
+        " ]]",
+        "x > y",
+        "&amp;",
+        "&#38;",
+        "&nbsp;",
+        "\n\t",
+        "item",
+        "'\"",
+        "🦀",
+        "ё",
+        "‐]",
+        "ー表ソ",
+        "功許",
+        "乗乚",
+        "한똠",
+    ];
+    select(words.to_vec()).prop_map(str::to_owned)
 }
 
 fn aside() -> impl Strategy<Value = String> {
@@ -83,6 +128,12 @@ fn aside() -> impl Strategy<Value = String> {
         "<n:entry/>",
         "<n:item>&lt;</n:item>",
         "<entry xmlns=''>z</entry>",
+        "<n:a xmlns:n='urn:1' n:b=''><n:b xmlns:n='urn:2' xml:base='deep/'><n:c/></n:b><n:c/></n:a>",
+        "<a:entry xmlns:a='urn:not-atom'><a:id>x</a:id></a:entry>",
+        "<u xmlns='' xml:lang=''><entry/><item/><guid>x</guid></u>",
+        "<t:total xmlns:t='http://purl.org/syndication/thread/1.0'>3</t:total>",
+        "<![CDATA[‐]></entry></item>‐]]>",
+        "<!-- ー‐]]> -->",
         "<p xmlns='http://www.w3.org/1999/xhtml' title=\"a>b\"><entry id='1'/><item>q</item></p>",
     ])
     .prop_map(str::to_owned)
@@ -111,32 +162,79 @@ fn gap() -> impl Strategy<Value = String> {
         "stray",
         "&amp;",
         "<n:x> y </n:x>",
+        "<n:entry xmlns:n='urn:m'><entry/></n:entry>",
+        "<![CDATA[ </entry></item> ]]>",
+        "<![CDATA[‐]></feed></channel></rdf:RDF>‐]]>",
+        "‐",
         "]",
     ]);
     vec(piece, 0..4).prop_map(|pieces| pieces.concat())
 }
 
-pub(super) fn feed() -> impl Strategy<Value = Generated> {
-    let prolog = select(vec![
+/// What stands before the root, and the encoding it speaks of.
+fn prolog() -> impl Strategy<Value = (String, &'static Encoding)> {
+    let utf8 = select(vec![
         "",
         "\u{feff}",
         "<?xml version=\"1.0\" encoding='UTF-8'?>\n",
         "\u{feff}<?xml version='1.0'?><?xml-stylesheet href='a'?><!-- x -->",
         "<!DOCTYPE feed [<!ENTITY e '<entry>]>'> <!-- ' --> ]>\n",
     ]);
-    let entry = (select(vec!["", "1", "2", " 3\n", "<![CDATA[4]]>"]), content(), any::<bool>(), gap());
-    (prolog, shape(), gap(), vec(entry, 0..6), gap()).prop_map(|(prolog, shape, before, entries, after)| {
-        let Shape { format, open, close, entry: name, prefix, id } = shape;
-        let entries = entries.into_iter().map(|(text, content, is_bare, gap)| {
-            let entry = if is_bare && content.is_empty() {
-                format!("<{name}/>")
+    let old = select(vec![
+        "windows-1252",
+        "ISO-8859-15",
+        "windows-1251",
+        "koi8-r",
+        "Shift_JIS",
+        "Big5",
+        "gbk",
+        "gb18030",
+        "EUC-JP",
+        "euc-kr",
+    ]);
+    let declared = |label: &str| {
+        let prolog =
+            format!("<?xml version='1.0' encoding='{label}'?><!DOCTYPE feed [<!ENTITY e \"ー‐]>\">]>");
+        (prolog, Encoding::for_label(label.as_bytes()).unwrap_or(UTF_8))
+    };
+    prop_oneof![utf8.prop_map(|prolog| (prolog.to_owned(), UTF_8)), old.prop_map(declared)]
+}
+
+/// What the start tag of an entry may say beside its name.
+fn attributes() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        "",
+        " xml:base='e/'",
+        " xml:lang='de' xml:base=\"/root/\"",
+        " xmlns:n='urn:of-the-entry'",
+        " title='a > b'\n",
+    ])
+}
+
+pub(super) fn feed() -> impl Strategy<Value = Generated> {
+    let id = select(vec!["", "1", "2", " 3\n", "<![CDATA[4]]>", "é‐"]);
+    let entry = (id, content(), any::<bool>(), attributes(), any::<bool>(), gap());
+    (prolog(), shape(), gap(), vec(entry, 0..6), gap()).prop_map(|(prolog, shape, before, entries, after)| {
+        let Shape { format, open, close, entry: name, prefix, id, namespace } = shape;
+        let (prolog, encoding) = prolog;
+        let entries = entries.into_iter().map(|(text, content, is_bare, attributes, has_own_prefix, gap)| {
+            // A prefix that this entry alone declares, and may use for all that is the format's.
+            let (p, xmlns) = if has_own_prefix && !namespace.is_empty() {
+                ("z:", format!(" xmlns:z='{namespace}'"))
             } else {
-                format!("<{name}>\n<{prefix}title>t</{prefix}title><{id}>{text}</{id}>{content}</{name} >")
+                (prefix.as_str(), String::new())
+            };
+            let start = format!("{p}{name}{xmlns}{attributes}");
+            let entry = if is_bare && content.is_empty() {
+                format!("<{start}/>")
+            } else {
+                format!("<{start}>\n<{p}title>t</{p}title><{p}{id}>{text}</{p}{id}>{content}</{p}{name} >")
             };
             (entry, gap)
         });
         Generated {
             format,
+            encoding,
             head: format!("{prolog}{open}{before}<{prefix}title>feed</{prefix}title>"),
             entries: entries.collect(),
             tail: format!("{after}{close}\n<!-- done -->"),

@@ -49,6 +49,11 @@ fn is_usable(href: &str) -> bool {
     is_web && !href.contains('#')
 }
 
+/// Whether a link of an entry leads to the replies to it (RFC 4685), and so may say how many there are.
+pub(super) fn leads_to_replies(attributes: &[Attribute<'_>]) -> bool {
+    tag::find(attributes, b"rel").is_some_and(|rel| is_relation(rel.trim_ascii(), b"replies"))
+}
+
 /// RFC 4287 lets a registered relation be written as the URL of the registry too.
 fn is_relation(token: &[u8], wanted: &[u8]) -> bool {
     let registry = b"http://www.iana.org/assignments/relation/";

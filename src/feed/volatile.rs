@@ -86,7 +86,7 @@ pub struct Volatile {
 
 impl Volatile {
     /// At feed level, unless the operator says otherwise: right below the feed or channel.
-    pub const FEED: [&str; 19] = [
+    pub const FEED: [&str; 20] = [
         "atom:updated",
         "atom:modified",
         "atom:generator",
@@ -107,6 +107,8 @@ impl Volatile {
         "slash:comments",
         "thr:total",
         "yt:statistics",
+        // The members of a group on an OStatus site.
+        "statusnet:group_info",
     ];
 
     /// In entries, unless the operator says otherwise: however deep. An entry's own date is not among them.

@@ -5,11 +5,11 @@ use std::ops::Range;
 use sha2::{Digest, Sha256};
 
 use super::{
-    BodyDigest, Document, Entry, EntryDigest, Volatile,
+    BodyDigest, Document, Entry, EntryDigest, Volatile, atom,
     dialect::{Dialect, Level, Role},
     encoding::Source,
     identity::Identity,
-    links::Links,
+    links::{self, Links},
     namespaces::Scope,
     remainder::Remainder,
     rss,
@@ -137,7 +137,8 @@ impl<'s, 'b> Walk<'s, 'b> {
         match &mut self.inside {
             Inside::Nothing => {}
             Inside::Entry(entry) => {
-                if entry.volatile.is_none() && self.volatile.in_entry(name) {
+                let counts = atom::is_link(name) && links::leads_to_replies(attributes);
+                if entry.volatile.is_none() && (counts || self.volatile.in_entry(name)) {
                     entry.volatile = Some((event.range.start, event.depth));
                 }
                 if event.depth == self.depth.saturating_add(1)
