@@ -76,7 +76,8 @@ async fn s30_too_many_pending_for_one_host_are_told_when_to_come_back() {
     // Another host is another matter.
     stage.hub.post(&Form::intent("subscribe", &topic.url(), CALLBACK)).await.expect(202);
     gate.open();
-    stage.fence(&topic).await;
+    let elsewhere = Subscriber::start_on(Ipv4Addr::new(127, 0, 0, 3));
+    stage.subscribe_03(&topic, &elsewhere.callback("/fence")).await;
     // Confirmed, and no longer pending.
     stage.accept(&Form::subscribe(&topic, &callback), &topic, &callback).await;
 }
