@@ -1,1 +1,4 @@
 //! Publish, P01-P16: what a ping may look like, and what it sets going.
+
+mod effects;
+mod forms;
