@@ -10,13 +10,20 @@ fn put(topic: &Topic, document: &str) {
     topic.put(Page::of("text/xml", document.to_owned()));
 }
 
-/// Publishes a document that holds something new, and returns what the callback gets for it.
-async fn delivered(stage: &Stage, topic: &Topic, callback: &Callback, document: &str) -> String {
-    let known = callback.attempts().len();
+/// Publishes a document that holds something new, and returns what a callback gets for it that got `known` deliveries
+/// and nothing else.
+async fn delivered(
+    stage: &Stage,
+    topic: &Topic,
+    callback: &Callback,
+    known: usize,
+    document: &str,
+) -> String {
     put(topic, document);
     stage.ping(topic).await;
-    let deliveries = callback.delivered(known + 1).await;
-    assert_eq!(deliveries.len(), known + 1, "one for each");
+    callback.delivered(known + 1).await;
+    let deliveries = callback.attempts();
+    assert_eq!(deliveries.len(), known + 1, "one for each: {deliveries:?}");
     String::from_utf8(deliveries[known].body.to_vec()).unwrap()
 }
 
@@ -35,6 +42,9 @@ fn contains(body: &[u8], piece: &str) -> bool {
     std::str::from_utf8(body).unwrap().contains(piece)
 }
 
+/// What makes a feed of its head and its entries.
+type Shape = fn(&str, &str) -> String;
+
 fn atom(head: &str, entries: &str) -> String {
     format!(
         "<feed xmlns=\"http://www.w3.org/2005/Atom\" xmlns:thr=\"http://purl.org/syndication/thread/1.0\" \
@@ -49,37 +59,40 @@ fn rss(head: &str, items: &str) -> String {
     )
 }
 
+/// What a number and a text are put into.
+type Numbered = fn(u8, &str) -> String;
+
+fn atom_noise(n: u8, title: &str) -> String {
+    format!(
+        "<title>{title}</title><updated>2026-11-2{n}T10:00:00Z</updated><generator version=\"{n}\">G</generator>\
+         <thr:total>{n}</thr:total><x:hits>{n}</x:hits><!-- made in {n} ms -->"
+    )
+}
+
+fn rss_noise(n: u8, title: &str) -> String {
+    format!(
+        "<title>{title}</title><lastBuildDate>{n}</lastBuildDate><pubDate>{n}</pubDate><generator>{n}</generator>\
+         <ttl>{n}</ttl><slash:comments>{n}</slash:comments>"
+    )
+}
+
 /// Feeds rewrite these whenever they are asked; with each as news, every ping would be one.
 #[tokio::test]
 async fn f13_a_change_around_the_entries_is_news_unless_it_is_noise() {
     let settings = Settings::quick().with("feed", "volatile_feed", vec!["{urn:x}hits"]);
     let stage = Stage::set_with(settings).await;
     let (entry, item) = ("<entry><id>urn:1</id></entry>", "<item><guid>1</guid></item>");
-    let atom_noise = |n: u8| {
-        format!(
-            "<updated>2026-11-2{n}T10:00:00Z</updated><generator version=\"{n}\">G</generator>\
-             <thr:total>{n}</thr:total><x:hits>{n}</x:hits><!-- made in {n} ms -->"
-        )
-    };
-    let rss_noise = |n: u8| {
-        format!(
-            "<lastBuildDate>{n}</lastBuildDate><pubDate>{n}</pubDate><generator>{n}</generator><ttl>{n}</ttl>\
-             <slash:comments>{n}</slash:comments>"
-        )
-    };
-    let title = |text: &str| format!("<title>{text}</title>");
-    let atom = |n, text: &str, entries: &str| atom(&format!("{}{}", title(text), atom_noise(n)), entries);
-    let rss = |n, text: &str, items: &str| rss(&format!("{}{}", title(text), rss_noise(n)), items);
-    let feeds: [(&str, &dyn Fn(u8, &str, &str) -> String, &str); 2] =
-        [("atom", &atom, entry), ("rss", &rss, item)];
-    for (name, feed, entry) in feeds {
+    let feeds: [(&str, Shape, Numbered, &str); 2] =
+        [("atom", atom, atom_noise, entry), ("rss", rss, rss_noise, item)];
+    for (name, shape, noise, entry) in feeds {
+        let feed = |n, title: &str, entries: &str| shape(&noise(n, title), entries);
         let (topic, callback) = stage.subscribed(&format!("/{name}")).await;
         let first = feed(1, "Old", entry);
-        assert_eq!(delivered(&stage, &topic, &callback, &first).await, first, "{name}");
+        assert_eq!(delivered(&stage, &topic, &callback, 0, &first).await, first, "{name}");
         passed_over(&stage, &topic, &feed(2, "Old", entry)).await;
         // That an entry went away is nothing to tell either.
         passed_over(&stage, &topic, &feed(3, "Old", "")).await;
-        let renamed = delivered(&stage, &topic, &callback, &feed(4, "New", entry)).await;
+        let renamed = delivered(&stage, &topic, &callback, 1, &feed(4, "New", entry)).await;
         assert_eq!(renamed, feed(4, "New", ""), "{name}: the feed with none of its old entries");
     }
 }
@@ -87,17 +100,12 @@ async fn f13_a_change_around_the_entries_is_news_unless_it_is_noise() {
 /// Two versions of an entry, and whether they are versions of one or two entries.
 struct Identity {
     name: &'static str,
-    feed: fn(&str, &str) -> String,
+    feed: Shape,
     versions: [&'static str; 2],
     is_one: bool,
 }
 
-const fn identity(
-    name: &'static str,
-    feed: fn(&str, &str) -> String,
-    versions: [&'static str; 2],
-    is_one: bool,
-) -> Identity {
+const fn identity(name: &'static str, feed: Shape, versions: [&'static str; 2], is_one: bool) -> Identity {
     Identity { name, feed, versions, is_one }
 }
 
@@ -181,8 +189,8 @@ async fn f14_an_entry_is_known_by_the_best_name_it_has() {
         let reader = stage.subscriber.callback(&format!("/reader/{name}"));
         stage.subscribe_03(&topic, &reader).await;
         reader.always_reply(Reply::Status(503));
-        delivered(&stage, &topic, &keeper, &feed("", old)).await;
-        delivered(&stage, &topic, &keeper, &feed("", new)).await;
+        delivered(&stage, &topic, &keeper, 0, &feed("", old)).await;
+        delivered(&stage, &topic, &keeper, 1, &feed("", new)).await;
         let mut tries = 1;
         while !contains(&reader.attempted(tries).await[tries - 1].body, new) {
             tries += 1;
@@ -206,35 +214,33 @@ async fn f15_entries_that_share_an_id_are_told_apart_by_what_they_say() {
         atom("", &entries.concat())
     };
     let four = feed(&["one", "two", "three", "four"]);
-    assert_eq!(delivered(&stage, &topic, &callback, &four).await, four);
+    assert_eq!(delivered(&stage, &topic, &callback, 0, &four).await, four);
     let five = feed(&["five", "one", "two", "three", "four"]);
-    assert_eq!(delivered(&stage, &topic, &callback, &five).await, feed(&["five"]));
+    assert_eq!(delivered(&stage, &topic, &callback, 1, &five).await, feed(&["five"]));
     // What was seen is seen, in any order.
     passed_over(&stage, &topic, &feed(&["four", "five", "one"])).await;
     let six = feed(&["four", "six", "one"]);
-    assert_eq!(delivered(&stage, &topic, &callback, &six).await, feed(&["six"]));
+    assert_eq!(delivered(&stage, &topic, &callback, 2, &six).await, feed(&["six"]));
 }
 
 #[tokio::test]
 async fn f16_counters_make_no_new_version_of_an_entry() {
     let settings = Settings::quick().with("feed", "volatile_entry", vec!["{urn:x}hits"]);
     let stage = Stage::set_with(settings).await;
-    let entry = |n: u8, text: &str| {
-        format!(
-            "<entry><id>a</id><title>{text}</title><thr:total>{n}</thr:total><x:hits>{n}</x:hits></entry>"
-        )
+    let entry: Numbered = |n, text| {
+        let counters = format!("<thr:total>{n}</thr:total><x:hits>{n}</x:hits>");
+        format!("<entry><id>a</id><title>{text}</title>{counters}</entry>")
     };
-    let item = |n: u8, text: &str| {
+    let item: Numbered = |n, text| {
         format!("<item><guid>a</guid><title>{text}</title><slash:comments>{n}</slash:comments></item>")
     };
-    let feeds: [(&str, fn(&str, &str) -> String, &dyn Fn(u8, &str) -> String); 2] =
-        [("atom", atom, &entry), ("rss", rss, &item)];
+    let feeds: [(&str, Shape, Numbered); 2] = [("atom", atom, entry), ("rss", rss, item)];
     for (name, feed, entry) in feeds {
         let (topic, callback) = stage.subscribed(&format!("/{name}")).await;
-        delivered(&stage, &topic, &callback, &feed("", &entry(1, "first"))).await;
+        delivered(&stage, &topic, &callback, 0, &feed("", &entry(1, "first"))).await;
         passed_over(&stage, &topic, &feed("", &entry(2, "first"))).await;
         let edited = feed("", &entry(3, "second"));
-        assert_eq!(delivered(&stage, &topic, &callback, &edited).await, edited, "{name}");
+        assert_eq!(delivered(&stage, &topic, &callback, 1, &edited).await, edited, "{name}");
     }
 }
 
@@ -268,14 +274,14 @@ async fn f18_an_entry_that_comes_back_is_old() {
         let entries: Vec<_> = ids.iter().map(|id| format!("<entry><id>{id}</id></entry>")).collect();
         atom("", &entries.concat())
     };
-    delivered(&stage, &topic, &callback, &feed(&["b", "a"])).await;
-    assert_eq!(delivered(&stage, &topic, &callback, &feed(&["c"])).await, feed(&["c"]));
+    delivered(&stage, &topic, &callback, 0, &feed(&["b", "a"])).await;
+    assert_eq!(delivered(&stage, &topic, &callback, 1, &feed(&["c"])).await, feed(&["c"]));
     passed_over(&stage, &topic, &feed(&["c", "b", "a"])).await;
     passed_over(&stage, &topic, &feed(&["a"])).await;
     // Nor does a restart make anything new.
     stage.hub.stop(Signal::TERM, Duration::from_secs(10)).await;
     stage.hub.restart().await;
     passed_over(&stage, &topic, &feed(&["b"])).await;
-    let last = delivered(&stage, &topic, &callback, &feed(&["d", "c", "b", "a"])).await;
+    let last = delivered(&stage, &topic, &callback, 2, &feed(&["d", "c", "b", "a"])).await;
     assert_eq!(last, feed(&["d"]));
 }

@@ -4,48 +4,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::coding::{Encoder, bomb, brotli, gzip};
 use crate::harness::{Feed, Flavour, Form, Gate, Page, Settings, Stage, Topic, sha1_signature};
 
 fn put(topic: &Topic, feed: &Feed) {
     topic.put(Page::of(Flavour::Atom.content_type(), feed.document()));
 }
 
-/// How a gzip stream begins.
-const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 0x08, 0, 0, 0, 0, 0, 0, 0x03];
-
-/// 64 KiB of the letter a, deflated, up to the zeros at its end.
-const BOMB_HEAD: [u8; 15] = [0xed, 0xc1, 0x81, 0, 0, 0, 0, 0x80, 0x20, 0xd6, 0xfd, 0x25, 0x16, 0xa9, 0x0a];
-
-/// How one ends: with the sum and the length of what was compressed.
-fn gzip_end(body: &[u8]) -> Vec<u8> {
-    let crc = !body.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
-    });
-    [crc, u32::try_from(body.len()).unwrap()].map(u32::to_le_bytes).concat()
-}
-
-/// A gzip stream in one piece that is stored and not compressed.
-fn gzip(body: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(body.len()).unwrap();
-    let block = [&[1][..], &length.to_le_bytes(), &(!length).to_le_bytes(), body].concat();
-    [&GZIP_HEAD[..], &block, &gzip_end(body)].concat()
-}
-
-/// A brotli stream in one piece that is not compressed either.
-fn brotli(body: &[u8]) -> Vec<u8> {
-    let length = u32::from(u16::try_from(body.len() - 1).unwrap());
-    let head = (length << 4 | 1 << 20).to_le_bytes();
-    [&head[..3], body, &[0x03]].concat()
-}
-
-/// 64 KiB that travel as less than 100 octets.
-fn bomb() -> Vec<u8> {
-    [&GZIP_HEAD[..], &BOMB_HEAD, &[0; 63], &[0x6a], &gzip_end(&[b'a'; 1 << 16])].concat()
-}
-
 #[tokio::test]
 async fn f09_compressed_feeds_are_read_and_sent_on_in_the_clear() {
-    for (coding, encode) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("br", brotli)] {
+    let codings: [(&str, Encoder); 2] = [("gzip", gzip), ("br", brotli)];
+    for (coding, encode) in codings {
         let stage = Stage::set().await;
         let (topic, callback) = (stage.publisher.topic("/feed"), stage.subscriber.callback("/cb"));
         stage.accept_sync(&Form::subscribe(&topic, &callback).secret("key")).await;
@@ -116,14 +85,12 @@ async fn f10_a_fetch_that_failed_is_repeated_without_another_ping() {
 async fn f10_after_the_last_try_it_takes_another_ping() {
     let stage = Stage::set_with(Settings::quick().with("fetch", "retry", vec!["50ms", "50ms"])).await;
     let (topic, callback) = stage.subscribed("/text").await;
-    let (other, other_callback) = stage.subscribed("/clock").await;
-    topic.put(Page::failing(500));
-    stage.ping(&topic).await;
-    topic.fetched(3).await;
-    for version in 0..5 {
-        other.put(Page::text(&format!("tick {version}")));
-        stage.ping(&other).await;
-        other_callback.delivered(version + 1).await;
+    let (clock, _) = stage.subscribed("/clock").await;
+    // The second begins when the first is at its end, and has all its tries after that.
+    for failing in [&topic, &clock] {
+        failing.put(Page::failing(500));
+        stage.ping(failing).await;
+        failing.fetched(3).await;
     }
     assert_eq!(topic.fetches().len(), 3);
     stage.got_only(0, &topic, &callback).await;

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod changes;
+mod coding;
 mod entries;
 mod limits;
 mod requests;
