@@ -11,6 +11,8 @@ use crate::{
 
 /// Topics that one name may stand for; more would let one ping cause any number of fetches.
 const NAMESAKES: usize = 8;
+/// Names that all lead to each other: the two that were pinged, and those.
+const MOST_NAMES: usize = 2 + NAMESAKES;
 
 impl Publishing {
     /// Notes that these topics may have changed. Returns when that is on disk.
@@ -40,25 +42,27 @@ impl Publishing {
     }
 
     /// The topics that a ping for this URL is about, of those that somebody subscribes to (P07): the topic itself, its
-    /// twin under the other scheme, and whatever answers to one of the two as its own name or behind a redirect (P09).
+    /// twin under the other scheme, and whatever shares a name with one of them (P09).
     fn meant_by(&self, url: &TopicUrl, meant: &mut Vec<(TopicId, TopicUrl)>) -> Result<(), StoreError> {
         let store = &self.parts.store;
-        let mut add = |topic: TopicId, spelled: Option<&TopicUrl>| -> Result<(), StoreError> {
-            if meant.iter().any(|(other, _)| *other == topic) || !store.has_subscriptions(topic)? {
-                return Ok(());
+        let given: Vec<_> = std::iter::once(url.clone()).chain(url.twin()).collect();
+        let mut names: Vec<_> = given.iter().map(TopicUrl::id).collect();
+        let mut followed = 0_usize;
+        while let Some(name) = names.get(followed).copied() {
+            followed = followed.saturating_add(1);
+            for other in store.topics_named(name, NAMESAKES)? {
+                if names.len() < MOST_NAMES && !names.contains(&other) {
+                    names.push(other);
+                }
             }
-            let known = store.topic(topic)?.and_then(|known| TopicUrl::parse(&known.url).ok());
-            if let Some(url) = spelled.cloned().or(known) {
-                meant.push((topic, url));
+        }
+        for topic in names {
+            if meant.iter().any(|(other, _)| *other == topic) {
+                continue;
             }
-            Ok(())
-        };
-        for name in [Some(url.clone()), url.twin()].into_iter().flatten() {
-            let id = name.id();
-            add(id, Some(&name))?;
-            for topic in store.topics_named(id, NAMESAKES)? {
-                add(topic, None)?;
-            }
+            let Some((_, subscription)) = store.subscriptions(topic, None, 1)?.pop() else { continue };
+            let spelled = given.iter().find(|url| url.id() == topic).cloned();
+            meant.push((topic, spelled.unwrap_or(subscription.topic)));
         }
         Ok(())
     }

@@ -246,6 +246,8 @@ impl Publishing {
         }
         for name in self.other_names(topic, news, page)? {
             commit.push(Record::AliasPut { name, topic });
+            // And what lives under that name answers to this one.
+            commit.push(Record::AliasPut { name: topic, topic: name });
         }
         let validators = page.validators.clone();
         let is_new = !made.is_empty();

@@ -1,6 +1,9 @@
 //! What posts to the hub: well-formed forms through an HTTP client, and anything at all through a socket.
 
-use std::{borrow::Cow, net::SocketAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use http::HeaderMap;
 use tokio::{
@@ -105,11 +108,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    #[expect(clippy::disallowed_methods, reason = "the rule guards the hub's own way out; this is a test's")]
     pub(crate) fn new() -> Self {
+        Self::speaking_from(Ipv4Addr::LOCALHOST)
+    }
+
+    /// From an address of the loopback network, each of which is another client to the hub.
+    #[expect(clippy::disallowed_methods, reason = "the rule guards the hub's own way out; this is a test's")]
+    pub(crate) fn speaking_from(host: Ipv4Addr) -> Self {
         let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         // A hub may close an idle connection at any moment, so none is used twice.
-        let builder = builder.retry(reqwest::retry::never()).pool_max_idle_per_host(0);
+        let builder =
+            builder.retry(reqwest::retry::never()).pool_max_idle_per_host(0).local_address(IpAddr::V4(host));
         Self { http: builder.build().unwrap() }
     }
 

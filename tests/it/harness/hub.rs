@@ -47,6 +47,13 @@ impl Settings {
             .with("limits", "per_callback_host", 100_000)
     }
 
+    /// What the program ships as the value of a key.
+    pub(crate) async fn shipped(section: &str, key: &str) -> Value {
+        let folder = TempDir::with_prefix("hubbub-it-").unwrap();
+        let ended = Program::run(folder.path(), &["config", "default"]).await.expect(0);
+        ended.stdout.parse::<Table>().unwrap()[section][key].clone()
+    }
+
     /// Sets one key.
     pub(crate) fn with(mut self, section: &str, key: &str, value: impl Into<Value>) -> Self {
         let section = self.table.entry(section).or_insert_with(|| Value::Table(Table::new()));

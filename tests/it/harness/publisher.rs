@@ -30,6 +30,11 @@ impl Page {
         Self::untyped(body).with_header("content-type", content_type)
     }
 
+    /// A 200 that is no feed.
+    pub(crate) fn text(text: &str) -> Self {
+        Self::of("text/plain", text.to_owned())
+    }
+
     /// A 200 that does not say what it is.
     pub(crate) fn untyped(body: impl Into<Bytes>) -> Self {
         Self { status: 200, headers: HeaderMap::new(), body: body.into(), gate: None }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{
     client::Form,
     hub::{HubUnderTest, Settings},
-    publisher::{Publisher, Topic},
+    publisher::{Page, Publisher, Topic},
     subscriber::{Callback, Subscriber},
 };
 
@@ -62,6 +62,24 @@ impl Stage {
         let callback = self.subscriber.callback(&format!("/fence/{number}"));
         self.subscribe_03(topic, &callback).await;
         callback
+    }
+
+    /// A topic, and a callback with a P03 subscription to it.
+    pub(crate) async fn subscribed(&self, path: &str) -> (Topic, Callback) {
+        let (topic, callback) = (self.publisher.topic(path), self.subscriber.callback(path));
+        self.subscribe_03(&topic, &callback).await;
+        (topic, callback)
+    }
+
+    /// Shows that a callback has been sent `known` deliveries and nothing else: one more version of the topic is
+    /// published, and arrives next.
+    pub(crate) async fn got_only(&self, known: usize, topic: &Topic, callback: &Callback) {
+        topic.put(Page::text("the fence"));
+        self.ping(topic).await;
+        callback.delivered(known + 1).await;
+        let attempts = callback.attempts();
+        assert_eq!(attempts.len(), known + 1, "{attempts:?}");
+        assert_eq!(attempts[known].body, "the fence");
     }
 
     /// Pings the hub (P02).

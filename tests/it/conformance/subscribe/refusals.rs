@@ -1,7 +1,9 @@
 //! What a refusal looks like, and which one is for good: S29, S30.
 
+use std::net::Ipv4Addr;
+
 use super::{CALLBACK, TOPIC, assert_refused, assert_transient, subscribe};
-use crate::harness::{Form, Gate, Settings, Stage, Verdict, Wire, status_of};
+use crate::harness::{Form, Gate, Settings, Stage, Subscriber, Verdict, Wire, status_of};
 
 /// Every fault in the words of a person, and nothing of what was sent: an answer that echoes is a gadget.
 #[tokio::test]

@@ -1,4 +1,8 @@
-//! Publish, P01-P16: what a ping may look like, and what it sets going.
+//! Topics that never ping: P15, and what the first look at them is worth (F17).
+
+use std::time::Duration;
+
+use rustix::process::Signal;
 
 use crate::harness::{Page, Settings, Stage};
 
@@ -8,7 +12,7 @@ async fn p15_f17_a_topic_is_polled_where_the_operator_says_so() {
     let mut stage = Stage::set().await;
     let (topic, unpolled) = (stage.publisher.topic("/polled/feed"), stage.publisher.topic("/never"));
     let polled = stage.publisher.topic("/polled/").url() + "*";
-    stage.hub.kill_9();
+    stage.hub.stop(Signal::TERM, Duration::from_secs(15)).await;
     stage.hub.reconfigure(Settings::quick().with("polling", "every", "1s").with(
         "polling",
         "topics",
@@ -42,7 +46,7 @@ async fn p15_polling_begins_with_the_hub_for_what_is_subscribed_already() {
     stage.subscribe_03(&topic, &callback).await;
     stage.ping(&topic).await;
     callback.delivered(1).await;
-    stage.hub.kill_9();
+    stage.hub.stop(Signal::TERM, Duration::from_secs(15)).await;
     stage.hub.reconfigure(Settings::quick().with("polling", "every", "1s").with(
         "polling",
         "topics",

@@ -1,1 +1,8 @@
 //! Content fetch and change detection, F01-F26: how a topic is asked, and what in its answer is news.
+
+mod bodies;
+mod changes;
+mod coding;
+mod entries;
+mod limits;
+mod requests;
