@@ -244,6 +244,7 @@ impl Services {
             polling: config.polling.clone(),
             max_entries: config.delivery.max_entries,
             feed,
+            json_feed: config.feed.json_feed,
             hub_url: hub_url.to_owned(),
             user_agent: settings.user_agent.clone(),
             distribution: Arc::clone(&distribution),

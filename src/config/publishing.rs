@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::units;
-use crate::protocol::TopicPattern;
+use crate::{feed::JsonFeed, protocol::TopicPattern};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -100,10 +100,17 @@ pub struct FeedConfig {
     pub volatile_feed: Vec<String>,
     /// Further elements whose change makes no new version of an entry (F16), written likewise.
     pub volatile_entry: Vec<String>,
+    /// Whether a JSON Feed is cut down to its new items (F19).
+    pub json_feed: JsonFeed,
 }
 
 impl Default for FeedConfig {
     fn default() -> Self {
-        Self { remember_for: 30 * DAY, volatile_feed: Vec::new(), volatile_entry: Vec::new() }
+        Self {
+            remember_for: 30 * DAY,
+            volatile_feed: Vec::new(),
+            volatile_entry: Vec::new(),
+            json_feed: JsonFeed::default(),
+        }
     }
 }

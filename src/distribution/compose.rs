@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::{Parts, parcel::Parcel};
 use crate::{
-    feed::{self, EntryDigest, EntryId, Format, Rendered, Volatile},
+    feed::{self, Document, EntryDigest, EntryId, Format, JsonFeed, Reading, Rendered, Volatile},
     protocol::TopicId,
     store::{Publication, PublishedEntry, Store, StoreError, TopicDocument},
 };
@@ -188,17 +188,24 @@ fn missed(run: &[(u64, Publication)]) -> Vec<(u64, &PublishedEntry)> {
     missed
 }
 
+/// What the document was when it was fetched.
+fn read(document: &TopicDocument, volatile: &Volatile) -> Document {
+    let publication = &document.publication;
+    let content_type = publication.content_type.as_deref();
+    let json_feed = JsonFeed::that_gave(publication.format);
+    feed::read(&document.body, &Reading { content_type, volatile, json_feed })
+}
+
 /// The document with all of its entries.
 fn whole_of(document: &TopicDocument, volatile: &Volatile) -> Rendered {
-    let read = feed::read(&document.body, document.publication.content_type.as_deref(), volatile);
-    Rendered { body: document.body.clone(), entries: read.entries, insert_at: read.insert_at }
+    feed::render(&document.body, &read(document, volatile), &mut |_| true)
 }
 
 /// The document with what was missed of its entries, in its own order.
 fn missed_of(document: &TopicDocument, volatile: &Volatile, run: &[(u64, Publication)]) -> Rendered {
-    let read = feed::read(&document.body, document.publication.content_type.as_deref(), volatile);
     let mut wanted: HashSet<Version> =
         missed(run).iter().map(|(_, entry)| (entry.id, entry.digest)).collect();
+    let read = read(document, volatile);
     feed::render(&document.body, &read, &mut |entry| wanted.remove(&(entry.id, entry.digest)))
 }
 
@@ -206,7 +213,7 @@ fn missed_of(document: &TopicDocument, volatile: &Volatile, run: &[(u64, Publica
 fn published(publication: &Publication, content: Vec<u8>) -> Rendered {
     let entries = publication.entries.iter().map(PublishedEntry::to_entry).collect();
     let insert_at = usize::try_from(publication.insert_at).unwrap_or(usize::MAX);
-    Rendered { body: content, entries, insert_at }
+    Rendered { format: publication.format, body: content, entries, insert_at }
 }
 
 /// The base, and behind its entries whatever was missed and does not stand in it.
@@ -233,5 +240,5 @@ fn union(
         return Ok(base.body);
     }
     let older: Vec<&[u8]> = older.iter().map(Vec::as_slice).collect();
-    Ok(feed::merge(&base.body, &base.entries, &older, base.insert_at).body)
+    Ok(feed::merge(&base, &older).body)
 }

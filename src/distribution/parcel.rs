@@ -41,7 +41,8 @@ impl Parcel {
             Format::Atom => SourceFormat::Atom,
             Format::Rss => SourceFormat::Rss,
             Format::Rdf => SourceFormat::Rdf,
-            Format::Opaque => SourceFormat::Other,
+            // 0.3 knows no name for a JSON Feed, so it goes by the publisher's.
+            Format::JsonFeed | Format::Opaque => SourceFormat::Other,
         };
         let link = protocol::link::write(&publication.self_url, &[&publication.hub_url]);
         let headers = |profile| {

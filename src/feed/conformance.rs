@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Document, ElementName, EntryId, Format, Volatile, news, read, render};
+use super::{Document, ElementName, EntryId, Format, JsonFeed, Reading, Volatile, news, read, render};
 
 const BLOG: &[u8] = include_bytes!("../../tests/fixtures/feeds/blog-25.atom.xml");
 const PODCAST: &[u8] = include_bytes!("../../tests/fixtures/feeds/rss-podcast.xml");
@@ -10,7 +10,13 @@ const NEWS: &[u8] = include_bytes!("../../tests/fixtures/feeds/rdf-news.xml");
 const SOCIAL: &[u8] = include_bytes!("../../tests/fixtures/feeds/gnu-social.atom.xml");
 
 fn doc(body: impl AsRef<[u8]>) -> Document {
-    read(body.as_ref(), None, &Volatile::default())
+    doc_by(body.as_ref(), &Volatile::default(), None)
+}
+
+/// As the hub reads unless it is told otherwise.
+fn doc_by(body: &[u8], volatile: &Volatile, content_type: Option<&str>) -> Document {
+    let content_type = content_type.map(str::as_bytes);
+    read(body, &Reading { content_type, volatile, json_feed: JsonFeed::default() })
 }
 
 fn atom(inner: &str) -> String {
@@ -78,9 +84,8 @@ fn one_new_entry_of_a_blog_leaves_exactly_as_it_was_written_in_the_feed_around_i
 #[test]
 fn the_root_element_decides_what_a_body_is() {
     let volatile = Volatile::default();
-    let format = |body: &str, content_type: &str| {
-        read(body.as_bytes(), Some(content_type.as_bytes()), &volatile).format
-    };
+    let format =
+        |body: &str, content_type: &str| doc_by(body.as_bytes(), &volatile, Some(content_type)).format;
     assert_eq!(format(&atom(""), "text/html; charset=utf-8"), Format::Atom);
     assert_eq!(format(&rss(""), "application/atom+xml"), Format::Rss);
     assert_eq!(
@@ -224,7 +229,7 @@ fn what_is_volatile_can_be_configured() {
             "<language>{language}</language><ttl>{ttl}</ttl><item><n:hits xmlns:n='urn:n'>{hits}</n:hits></item>"
         ))
     };
-    let read = |body: String| read(body.as_bytes(), None, &mine);
+    let read = |body: String| doc_by(body.as_bytes(), &mine, None);
     let first = read(body("en", "1", 1));
     let second = read(body("fr", "1", 2));
     assert_eq!(first.envelope, second.envelope);

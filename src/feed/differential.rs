@@ -53,7 +53,7 @@ fn another_reader_finds_in_each_part_of_a_feed_what_it_finds_in_the_whole() {
         let is_read = NOT_READ.iter().all(|(unread, _)| unread != file);
         assert_eq!(whole.is_some(), is_read, "{file}: {:?}", parser::parse(&*body).err());
         let Some(whole) = whole else { continue };
-        let document = read(&body, None, &Volatile::default());
+        let document = read(&body, &Reading::untyped(&Volatile::default()));
         for (name, choice) in choices(*entries) {
             let mut next = choice.iter();
             let part = render(&body, &document, &mut |_| *next.next().unwrap());
@@ -87,7 +87,7 @@ fn both_readers_take_the_same_for_the_id_of_an_entry() {
     for (file, format, ..) in FEEDS.iter().filter(|(_, format, ..)| format.is_feed()) {
         // The other one goes by neither `rdf:about`, nor the link, nor the title.
         let Some(feed) = parse(&fixture(file)).filter(|_| *format == Format::Atom) else { continue };
-        let document = read(&fixture(file), None, &Volatile::default());
+        let document = read(&fixture(file), &Reading::untyped(&Volatile::default()));
         for (ours, theirs) in document.entries.iter().zip(&feed.entries) {
             let theirs = theirs.id.trim();
             let has_none = theirs.is_empty() || theirs.starts_with(MADE_UP);

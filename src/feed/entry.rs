@@ -13,8 +13,14 @@ pub struct Entry {
     pub id: EntryId,
     /// Which version of it.
     pub digest: EntryDigest,
-    /// From the `<` of its start tag to just behind the `>` of its end tag, in bytes.
+    /// From the `<` of its start tag to just behind the `>` of its end tag, or from brace to brace; in bytes.
     pub range: Range<usize>,
+}
+
+/// Adds one of several parts to a fingerprint, kept apart from the next by its length.
+pub(super) fn add_part(hasher: &mut Sha256, part: &[u8]) {
+    hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+    hasher.update(part);
 }
 
 macro_rules! fingerprint {

@@ -1,4 +1,4 @@
-//! Feeds nobody wrote by hand: of every format, with whatever XML allows between and inside their entries.
+//! Feeds nobody wrote by hand: of every format, with whatever XML or JSON allows between and inside their entries.
 
 use encoding_rs::{Encoding, UTF_8};
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -211,7 +211,7 @@ fn attributes() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-pub(super) fn feed() -> impl Strategy<Value = Generated> {
+pub(super) fn xml_feed() -> impl Strategy<Value = Generated> {
     let id = select(vec!["", "1", "2", " 3\n", "<![CDATA[4]]>", "é‐"]);
     let entry = (id, content(), any::<bool>(), attributes(), any::<bool>(), gap());
     (prolog(), shape(), gap(), vec(entry, 0..6), gap()).prop_map(|(prolog, shape, before, entries, after)| {
@@ -240,4 +240,72 @@ pub(super) fn feed() -> impl Strategy<Value = Generated> {
             tail: format!("{after}{close}\n<!-- done -->"),
         }
     })
+}
+
+/// JSON of any kind, written with white space wherever it may stand, and with traps in its strings.
+fn json() -> impl Strategy<Value = String> {
+    let leaf = select(vec![
+        "null",
+        "true",
+        "0",
+        "-1.50e+3",
+        "\"\"",
+        "\"é🦀\"",
+        "\"],\"",
+        "\"},{\"",
+        "\"\\\"\"",
+        "\"\\\\\"",
+        "\"\\u00e9\\ud83e\\udd80\"",
+        "\"items\"",
+    ])
+    .prop_map(str::to_owned);
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let list = (vec(inner.clone(), 0..4), json_space())
+            .prop_map(|(values, space)| format!("[{space}{}{space}]", values.join(&format!("{space},"))));
+        prop_oneof![list, vec(inner, 0..4).prop_map(|values| object(&values, "", " "))]
+    })
+}
+
+fn json_space() -> impl Strategy<Value = String> {
+    select(vec!["", " ", "\n  ", "\r\n\t"]).prop_map(str::to_owned)
+}
+
+/// An object of these values, and `first` before them.
+fn object(values: &[String], first: &str, space: &str) -> String {
+    let names = ["items", "b c", "\\u0061", "\\\"}", "title", "🦀"];
+    let members = values.iter().zip(names).map(|(value, name)| format!("\"{name}\"{space}:{value}{space}"));
+    let members: Vec<_> =
+        Some(first.to_owned()).filter(|first| !first.is_empty()).into_iter().chain(members).collect();
+    format!("{{{space}{}}}", members.join(","))
+}
+
+pub(super) fn json_feed() -> impl Strategy<Value = Generated> {
+    let id = select(vec!["", "\"id\":1", "\"id\" : \"1\"", "\"url\":\"u\"", "\"id\":null"]);
+    let item =
+        (id, vec(json(), 0..4), json_space()).prop_map(|(id, values, space)| object(&values, id, &space));
+    let space = || vec(json_space(), 3);
+    let head = (select(vec!["https", "http"]), select(vec!["1", "1.1"]), json(), space());
+    let tail = (json(), space());
+    (head, vec((item, space()), 0..6), tail).prop_map(|((scheme, version, value, outer), items, (last, inner))| {
+        let [before, between, lead] = outer.as_slice() else { panic!("three spaces") };
+        let count = items.len();
+        let entries = items.into_iter().enumerate().map(|(at, (item, spaces))| {
+            let comma = if at + 1 < count { "," } else { "" };
+            (item, format!("{}{comma}{}", spaces[0], if comma.is_empty() { "" } else { &spaces[1] }))
+        });
+        Generated {
+            format: Format::JsonFeed,
+            encoding: UTF_8,
+            head: format!(
+                "{before}{{{between}\"version\":\"{scheme}://jsonfeed.org/version/{version}\",\"a\":{value}{between},\
+                 \"items\"{between}:{between}[{lead}"
+            ),
+            entries: entries.collect(),
+            tail: format!("]{},\"item\":{last}{}}}{}", inner[0], inner[1], inner[2]),
+        }
+    })
+}
+
+pub(super) fn any_feed() -> impl Strategy<Value = Generated> {
+    prop_oneof![2 => xml_feed(), 1 => json_feed()]
 }

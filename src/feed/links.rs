@@ -1,7 +1,9 @@
-//! Where a feed says its hubs and itself are to be found: the links at feed level (L01, L04).
+//! Where a document says its hubs and itself are to be found: what counts as such a link (L01, L04, L05, L07).
 
-use super::tag::{self, Attribute};
-use super::text;
+use super::{
+    tag::{self, Attribute},
+    text,
+};
 
 /// A publisher may name several hubs; nobody needs more than this.
 const MOST_HUBS: usize = 16;
@@ -13,30 +15,43 @@ const LONGEST_LINK: usize = 8 * 1024;
 pub(super) struct Links {
     pub(super) own: Option<String>,
     pub(super) hubs: Vec<String>,
+    /// As [`Document::link_base`](super::Document::link_base).
+    pub(super) base: Option<String>,
 }
 
 impl Links {
-    /// Looks at the attributes of one link. RSS's `<link>` of the site has none and says nothing here.
+    /// Looks at the attributes of one link of XML. RSS's `<link>` of the site has none and says nothing here.
     pub(super) fn look_at(&mut self, attributes: &[Attribute<'_>]) {
-        let (Some(rel), Some(href)) = (tag::find(attributes, b"rel"), tag::find(attributes, b"href")) else {
-            return;
-        };
+        if let (Some(rel), Some(href)) = (tag::find(attributes, b"rel"), tag::find(attributes, b"href")) {
+            self.add(&text::decoded(rel), &text::decoded(href));
+        }
+    }
+
+    /// Adds a link that means this: its relations, white space between them, and where it leads.
+    pub(super) fn add(&mut self, rel: &[u8], href: &[u8]) {
         if rel.len() > LONGEST_LINK || href.len() > LONGEST_LINK {
             return;
         }
         // A URL is ASCII; in an encoding that is not UTF-8 we could not say what else it is.
-        let Ok(href) = String::from_utf8(text::decoded(href).trim_ascii().to_vec()) else { return };
+        let Ok(href) = std::str::from_utf8(href.trim_ascii()) else { return };
         if href.is_empty() {
             return;
         }
-        let rel = text::decoded(rel);
-        let has = |wanted: &[u8]| rel.split(|&b| tag::is_space(b)).any(|token| is_relation(token, wanted));
-        if has(b"hub") && self.hubs.len() < MOST_HUBS && !self.hubs.contains(&href) {
-            self.hubs.push(href.clone());
+        let has = |wanted| rel.split(u8::is_ascii_whitespace).any(|token| is_relation(token, wanted));
+        if has(b"hub") && self.hubs.len() < MOST_HUBS && !self.hubs.iter().any(|hub| hub == href) {
+            self.hubs.push(href.to_owned());
         }
         // The first that can be a URL; garbage only as long as there is nothing better (L07).
-        if has(b"self") && self.own.as_deref().is_none_or(|own| !is_usable(own) && is_usable(&href)) {
-            self.own = Some(href);
+        if has(b"self") && self.own.as_deref().is_none_or(|own| !is_usable(own) && is_usable(href)) {
+            self.own = Some(href.to_owned());
+        }
+    }
+
+    /// What relative links are relative to, said by the document itself; the first counts.
+    pub(super) fn rebase(&mut self, href: &[u8]) {
+        let href = std::str::from_utf8(href.trim_ascii()).ok().filter(|href| href.len() <= LONGEST_LINK);
+        if let Some(href) = href {
+            self.base.get_or_insert_with(|| href.to_owned());
         }
     }
 }

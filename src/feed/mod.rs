@@ -1,8 +1,9 @@
 //! What a topic's body says, and how it is cut down to what is new. Pure: no I/O, no clock, no dice.
 //!
-//! Implements conformance F12-F25, the element half of L01 and L04, and X08 for feeds. [`read`] decides by the root
+//! Implements conformance F12-F25, the element half of L01, L04 and L05, and X08 for feeds. [`read`] decides by the root
 //! element what a body is and finds its entries as byte ranges; [`news`] says which of them were not seen before;
-//! [`render()`] cuts the others out; [`merge()`] appends entries that a subscriber missed (D20).
+//! [`render()`] cuts the others out; [`merge()`] appends entries that a subscriber missed (D20). A JSON Feed is taken
+//! apart only where the caller says so ([`JsonFeed`]); of a page of HTML, nothing but the links in its head is read.
 //!
 //! # Promises
 //!
@@ -22,6 +23,8 @@
 //!   changes no structure, so it does not cost a feed its splitting.
 //! - *Comments beside the feed's own elements are noise.* Page caches stamp the time of rendering in them.
 //! - *A link to an entry's replies is volatile.* It counts them: `thr:count` (RFC 4685), or a title that says "3 Comments".
+//! - *White space between the members of a JSON Feed, or of its items, is noise too*, and so is a member with the bare
+//!   name of a volatile element.
 //! - *The table of contents of RSS 1.0 is volatile.* It repeats the entries, so that it changes with each of them.
 
 mod atom;
@@ -36,8 +39,10 @@ mod encoding;
 mod entry;
 #[cfg(test)]
 mod generated;
+mod html;
 mod identity;
 mod legacy;
+mod json;
 mod links;
 mod merge;
 mod namespaces;
@@ -55,7 +60,7 @@ mod wild;
 mod xml;
 
 pub use diff::news;
-pub use document::{Document, Format, read};
+pub use document::{Document, Format, JsonFeed, Reading, read};
 pub use entry::{BodyDigest, Entry, EntryDigest, EntryId};
 pub use merge::{Merged, merge};
 pub use render::{Rendered, render};

@@ -5,9 +5,10 @@ use std::ops::Range;
 use sha2::{Digest, Sha256};
 
 use super::{
-    BodyDigest, Document, Entry, EntryDigest, Volatile, atom,
+    BodyDigest, Document, Entry, Volatile, atom,
     dialect::{Dialect, Level, Role},
     encoding::Source,
+    entry::{EntryDigest, add_part},
     identity::Identity,
     links::{self, Links},
     namespaces::Scope,
@@ -19,7 +20,7 @@ use super::{
 };
 
 /// More entries than any feed that a hub should take apart; each costs some fifty bytes of memory.
-const MOST_ENTRIES: usize = 1 << 18;
+pub(super) const MOST_ENTRIES: usize = 1 << 18;
 
 /// The feed this is; an error if it is none, or none we can vouch for.
 pub(super) fn feed(source: &Source<'_>, volatile: &Volatile) -> Result<Document, Unreadable> {
@@ -247,10 +248,8 @@ impl<'s, 'b> Walk<'s, 'b> {
         }
     }
 
-    /// Parts are kept apart by their lengths.
     fn add_context(&mut self, part: &[u8]) {
-        self.context.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        self.context.update(part);
+        add_part(&mut self.context, part);
     }
 
     fn finish(self) -> Result<Document, Unreadable> {
@@ -269,6 +268,7 @@ impl<'s, 'b> Walk<'s, 'b> {
             context: BodyDigest::finish(self.context),
             self_link: self.links.own,
             hub_links: self.links.hubs,
+            link_base: self.links.base,
             insert_at,
         })
     }

@@ -143,7 +143,7 @@ pub(super) fn fixture(file: &str) -> Vec<u8> {
 }
 
 pub(super) fn doc(body: &[u8]) -> Document {
-    read(body, None, &Volatile::default())
+    read(body, &Reading::untyped(&Volatile::default()))
 }
 
 pub(super) fn pieces<'b>(body: &'b [u8], document: &Document) -> Vec<&'b [u8]> {
@@ -288,7 +288,7 @@ fn dates_of_entries_can_be_declared_noise() {
     let before = fixture("video-channel.atom.xml");
     let text = String::from_utf8(before.clone()).unwrap();
     let bumped = text.replace("T15:00:31", "T16:00:31").replace("views=\"", "views=\"9");
-    let (before, after) = (read(&before, None, &mine), read(bumped.as_bytes(), None, &mine));
+    let (before, after) = (read(&before, &Reading::untyped(&mine)), read(bumped.as_bytes(), &Reading::untyped(&mine)));
     assert_eq!(before.envelope, after.envelope);
     let digests = |document: &Document| -> Vec<_> { document.entries.iter().map(|e| e.digest).collect() };
     assert_eq!(digests(&before), digests(&after));

@@ -175,7 +175,7 @@ fn page(answer: Answer, url: &Url) -> Page {
 }
 
 /// An absolute link stays as it is spelled (D06); a relative one is completed.
-fn absolute(base: &Url, target: &str) -> String {
+pub(super) fn absolute(base: &Url, target: &str) -> String {
     match Url::parse(target) {
         Ok(_) => target.to_owned(),
         Err(_relative) => base.join(target).map_or_else(|_| target.to_owned(), String::from),

@@ -27,9 +27,9 @@ use crate::{
     clock::{Clock, Timestamp},
     config::{FetchConfig, PollingConfig},
     distribution::Distribution,
-    feed::Volatile,
+    feed::{JsonFeed, Volatile},
     outbound::{Lanes, Transport},
-    protocol::TopicId,
+    protocol::{TopicId, TopicUrl},
     store::Store,
     telemetry::Metrics,
 };
@@ -47,6 +47,8 @@ pub struct Parts {
     /// Entries of one publication (F25).
     pub max_entries: usize,
     pub feed: Arc<Volatile>,
+    /// What becomes of JSON Feeds, unless a topic has its own rule.
+    pub json_feed: JsonFeed,
     /// Our own address, for topics that do not spell it themselves (D06).
     pub hub_url: String,
     /// What we call ourselves; ends in the hub's address in brackets.
@@ -71,6 +73,11 @@ impl Publishing {
     /// What wakes the agenda of fetches.
     pub fn poke(&self) -> Poke {
         self.poke.clone()
+    }
+
+    /// Whether this topic, if it is a JSON Feed, is cut down to what is new. The same for all so far.
+    fn json_feed(&self, _topic: &TopicUrl) -> JsonFeed {
+        self.parts.json_feed
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<TopicId, Timestamp>> {

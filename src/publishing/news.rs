@@ -1,13 +1,15 @@
 //! What is new in a body, as publications (F13-F25). Decides from values alone; the store is asked through a closure.
 
+use url::Url;
+
 use crate::{
     clock::Timestamp,
-    feed::{self, Document, Entry, EntryDigest, EntryId, Format, Volatile},
+    feed::{self, Document, Entry, EntryDigest, EntryId, Format, JsonFeed, Reading, Volatile},
     protocol::TopicUrl,
     store::{Publication, PublishedEntry, Topic},
 };
 
-use super::fetch::Page;
+use super::fetch::{Page, absolute};
 
 /// A publication and its body.
 #[derive(Debug)]
@@ -36,13 +38,17 @@ pub(super) struct Known<'a> {
     pub(super) url: &'a TopicUrl,
     pub(super) hub_url: &'a str,
     pub(super) volatile: &'a Volatile,
+    pub(super) json_feed: JsonFeed,
     pub(super) max_entries: usize,
     pub(super) now: Timestamp,
 }
 
 /// Diffs a body against what is known. `seen` says whether this version of an entry was seen before.
 pub(super) fn find(page: &Page, known: &Known<'_>, seen: &mut dyn FnMut(&Entry) -> bool) -> News {
-    let document = feed::read(&page.body, page.content_type.as_deref(), known.volatile);
+    let content_type = page.content_type.as_deref();
+    let reading = Reading { content_type, volatile: known.volatile, json_feed: known.json_feed };
+    let mut document = feed::read(&page.body, &reading);
+    complete_links(&mut document, &page.validators.url);
     let head = known.topic.map_or(0, |topic| topic.head);
     let first_of_fetch = head.saturating_add(1);
     let whole = Publication {
@@ -106,6 +112,16 @@ fn cut(page: &Page, document: &Document, whole: &Publication, kept: &[usize]) ->
 
 fn length(octets: usize) -> u64 {
     u64::try_from(octets).unwrap_or(u64::MAX)
+}
+
+/// Relative links of a page or a JSON Feed become absolute, as those of headers are (L03); `from` is where the body came
+/// from.
+fn complete_links(document: &mut Document, from: &str) {
+    let (Some(base), Ok(from)) = (&document.link_base, Url::parse(from)) else { return };
+    let base = from.join(base).unwrap_or(from);
+    for link in document.self_link.iter_mut().chain(&mut document.hub_links) {
+        *link = absolute(&base, link);
+    }
 }
 
 /// The topic's own name for itself where it is a usable one, headers before elements (L02, D07).

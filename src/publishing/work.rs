@@ -170,6 +170,7 @@ impl Publishing {
                         url: &url,
                         hub_url: &publishing.parts.hub_url,
                         volatile: &publishing.parts.feed,
+                        json_feed: publishing.json_feed(&url),
                         max_entries: publishing.parts.max_entries,
                         now,
                     };
