@@ -2,8 +2,8 @@
 
 use crate::harness::{Page, Stage};
 
-/// The delivery's one `Link` header says what the page says (D05-D07) unless its own header does (L02); links anywhere else
-/// in the page are its text (L05).
+/// The delivery's one `Link` header says what the page says (D05-D07) unless its own header does (L02); links anywhere
+/// else in the page are its text (L05).
 #[tokio::test]
 async fn l05_links_in_the_head_of_a_page_are_read() {
     let stage = Stage::set().await;
