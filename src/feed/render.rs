@@ -142,7 +142,7 @@ mod tests {
     fn select_bytes() -> impl Strategy<Value = Vec<u8>> {
         let pieces = [
             "<", ">", "&", "\"", "]", "]]>", "-->", "<!--", "/", "<entry>", "</entry>", "<item/>", "\0", "é",
-            ";", ",", "[", "{", "}", ":", "\\", "{},",
+            ";", ",", "[", "{", "}", ":", "\\", "{},", " ", "\n", "1",
         ];
         prop::sample::select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec())
     }

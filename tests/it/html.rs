@@ -2,7 +2,8 @@
 
 use crate::harness::{Page, Stage};
 
-/// The delivery's one `Link` header says what the page says (D05-D07); links anywhere else in it are its text (L05).
+/// The delivery's one `Link` header says what the page says (D05-D07) unless its own header does (L02); links anywhere
+/// else in the page are its text (L05).
 #[tokio::test]
 async fn l05_links_in_the_head_of_a_page_are_read() {
     let stage = Stage::set().await;
@@ -41,7 +42,7 @@ async fn l05_links_in_the_head_of_a_page_are_read() {
         let topic = stage.publisher.topic(&format!("/{name}"));
         let callback = stage.subscriber.callback(&format!("/cb/{name}"));
         stage.subscribe_ws(&topic, &callback).await;
-        topic.put(page.clone());
+        topic.put(page);
         stage.ping(&topic).await;
         let delivery = callback.delivered(1).await.remove(0);
         let link = delivery.header("link").unwrap();
