@@ -245,6 +245,7 @@ impl Services {
             max_entries: config.delivery.max_entries,
             feed,
             json_feed: config.feed.json_feed,
+            json_feed_for_topics: config.feed.json_feed_for_topics.clone(),
             hub_url: hub_url.to_owned(),
             user_agent: settings.user_agent.clone(),
             distribution: Arc::clone(&distribution),

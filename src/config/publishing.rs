@@ -1,6 +1,6 @@
 //! Topics: how they are fetched after a ping, what counts as news, and how long news are kept.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
@@ -102,6 +102,8 @@ pub struct FeedConfig {
     pub volatile_entry: Vec<String>,
     /// Whether a JSON Feed is cut down to its new items (F19).
     pub json_feed: JsonFeed,
+    /// The same for these topics instead.
+    pub json_feed_for_topics: BTreeMap<TopicPattern, JsonFeed>,
 }
 
 impl Default for FeedConfig {
@@ -111,6 +113,7 @@ impl Default for FeedConfig {
             volatile_feed: Vec::new(),
             volatile_entry: Vec::new(),
             json_feed: JsonFeed::default(),
+            json_feed_for_topics: BTreeMap::new(),
         }
     }
 }

@@ -6,7 +6,7 @@ use feed_rs::{
 };
 
 use super::{
-    Format, Volatile, read, render,
+    Format, Reading, Volatile, read, render,
     wild::{FEEDS, fixture},
 };
 

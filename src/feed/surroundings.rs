@@ -10,7 +10,7 @@ use quick_xml::{
     events::{BytesStart, Event},
 };
 
-use super::{Entry, Volatile, generated, news, read, render};
+use super::{Entry, Reading, Volatile, generated, news, read, render};
 
 /// What is in force for an element and, with its own name last, where it stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

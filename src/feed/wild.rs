@@ -1,7 +1,7 @@
 //! Feeds as they are found: one of each kind in `tests/fixtures/feeds`, modelled on what publishers emit, and those
 //! that are better made here: cut short, very long.
 
-use super::{Document, EntryId, Format, Volatile, news, read, render};
+use super::{Document, EntryId, Format, Reading, Volatile, news, read, render};
 
 /// Each file, what it is, how many entries it has, and the ids of the first ones.
 pub(super) const FEEDS: &[(&str, Format, usize, &[&str])] = &[
@@ -288,7 +288,8 @@ fn dates_of_entries_can_be_declared_noise() {
     let before = fixture("video-channel.atom.xml");
     let text = String::from_utf8(before.clone()).unwrap();
     let bumped = text.replace("T15:00:31", "T16:00:31").replace("views=\"", "views=\"9");
-    let (before, after) = (read(&before, &Reading::untyped(&mine)), read(bumped.as_bytes(), &Reading::untyped(&mine)));
+    let (before, after) =
+        (read(&before, &Reading::untyped(&mine)), read(bumped.as_bytes(), &Reading::untyped(&mine)));
     assert_eq!(before.envelope, after.envelope);
     let digests = |document: &Document| -> Vec<_> { document.entries.iter().map(|e| e.digest).collect() };
     assert_eq!(digests(&before), digests(&after));

@@ -7,9 +7,10 @@ use tokio::time::timeout;
 use super::{
     Publishing,
     fetch::{Asking, Failure, Look, Page},
+    news,
 };
 use crate::{
-    feed,
+    feed::JsonFeed,
     outbound::SendError,
     protocol::{TopicId, TopicUrl},
 };
@@ -46,7 +47,7 @@ impl Publishing {
     }
 
     fn is_named(&self, page: &Page) -> bool {
-        let document = feed::read(&page.body, page.content_type.as_deref(), &self.parts.feed);
+        let document = news::read(page, &self.parts.feed, JsonFeed::Split);
         let ours = canonical(&self.parts.hub_url);
         let mut named = page.hub_links.iter().chain(&document.hub_links);
         ours.is_some() && named.any(|link| canonical(link) == ours)

@@ -18,7 +18,7 @@ pub use advertised::Advertised;
 pub use work::Looking;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -29,7 +29,7 @@ use crate::{
     distribution::Distribution,
     feed::{JsonFeed, Volatile},
     outbound::{Lanes, Transport},
-    protocol::{TopicId, TopicUrl},
+    protocol::{TopicId, TopicPattern, TopicUrl},
     store::Store,
     telemetry::Metrics,
 };
@@ -49,6 +49,8 @@ pub struct Parts {
     pub feed: Arc<Volatile>,
     /// What becomes of JSON Feeds, unless a topic has its own rule.
     pub json_feed: JsonFeed,
+    /// The same for some topics.
+    pub json_feed_for_topics: BTreeMap<TopicPattern, JsonFeed>,
     /// Our own address, for topics that do not spell it themselves (D06).
     pub hub_url: String,
     /// What we call ourselves; ends in the hub's address in brackets.
@@ -75,9 +77,10 @@ impl Publishing {
         self.poke.clone()
     }
 
-    /// Whether this topic, if it is a JSON Feed, is cut down to what is new. The same for all so far.
-    fn json_feed(&self, _topic: &TopicUrl) -> JsonFeed {
-        self.parts.json_feed
+    /// Whether this topic, if it is a JSON Feed, is cut down to what is new.
+    fn json_feed(&self, topic: &TopicUrl) -> JsonFeed {
+        let of_topic = TopicPattern::narrowest(&self.parts.json_feed_for_topics, topic);
+        of_topic.copied().unwrap_or(self.parts.json_feed)
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<TopicId, Timestamp>> {

@@ -45,10 +45,7 @@ pub(super) struct Known<'a> {
 
 /// Diffs a body against what is known. `seen` says whether this version of an entry was seen before.
 pub(super) fn find(page: &Page, known: &Known<'_>, seen: &mut dyn FnMut(&Entry) -> bool) -> News {
-    let content_type = page.content_type.as_deref();
-    let reading = Reading { content_type, volatile: known.volatile, json_feed: known.json_feed };
-    let mut document = feed::read(&page.body, &reading);
-    complete_links(&mut document, &page.validators.url);
+    let document = read(page, known.volatile, known.json_feed);
     let head = known.topic.map_or(0, |topic| topic.head);
     let first_of_fetch = head.saturating_add(1);
     let whole = Publication {
@@ -112,6 +109,14 @@ fn cut(page: &Page, document: &Document, whole: &Publication, kept: &[usize]) ->
 
 fn length(octets: usize) -> u64 {
     u64::try_from(octets).unwrap_or(u64::MAX)
+}
+
+/// What a body says, its links absolute.
+pub(super) fn read(page: &Page, volatile: &Volatile, json_feed: JsonFeed) -> Document {
+    let content_type = page.content_type.as_deref();
+    let mut document = feed::read(&page.body, &Reading { content_type, volatile, json_feed });
+    complete_links(&mut document, &page.validators.url);
+    document
 }
 
 /// Relative links of a page or a JSON Feed become absolute, as those of headers are (L03); `from` is where the body came

@@ -1,6 +1,9 @@
 //! A JSON Feed goes out whole like everything that is neither Atom nor RSS (F19), unless the operator has it cut down to
 //! its new items with `[feed] json_feed`; then it is treated as other feeds are (F13-F15, F21, F24, D03, D18, D20).
 
+use std::time::Duration;
+
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{Callback, Delivery, Form, Page, Settings, Stage, Subscriber, Topic, sha1_signature};
@@ -185,5 +188,26 @@ async fn what_is_no_sound_json_feed_goes_out_whole_all_the_same() {
         put(&topic, &version);
         stage.ping(&topic).await;
         assert_eq!(callback.delivered(index + 1).await[index].body, version);
+    }
+}
+
+/// The switch may be set for some topics only.
+#[tokio::test]
+async fn only_some_topics_are_cut_down_where_the_operator_says_which() {
+    let mut stage = Stage::set().await;
+    let (cut, whole) = (stage.publisher.topic("/cut.json"), stage.publisher.topic("/whole.json"));
+    let some = toml::Table::from_iter([(cut.url(), "new-entries".into())]);
+    stage.hub.stop(Signal::TERM, Duration::from_secs(15)).await;
+    stage.hub.reconfigure(Settings::quick().with("feed", "json_feed_for_topics", some));
+    stage.hub.restart().await;
+    for (topic, second) in [(&cut, &[2][..]), (&whole, &[2, 1])] {
+        let callback = stage.subscriber.callback(&format!("/{}", second.len()));
+        stage.subscribe_03(topic, &callback).await;
+        for (index, there) in [&[1][..], &[2, 1]].into_iter().enumerate() {
+            put(topic, &feed("t", "", there));
+            stage.ping(topic).await;
+            callback.delivered(index + 1).await;
+        }
+        assert_eq!(numbers(&callback.deliveries()[1]), second);
     }
 }

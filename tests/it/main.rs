@@ -14,7 +14,6 @@ mod conformance;
 mod delivery;
 mod fetching;
 mod harness;
-mod html;
 mod intents;
 mod isolation;
 mod json_feed;

@@ -1,0 +1,4 @@
+//! Discovery, L01-L11: what the hub reads of a topic to learn its own name, its hubs and its aliases.
+
+mod links;
+mod pages;
