@@ -78,10 +78,12 @@ async fn s30_too_many_pending_for_one_host_are_told_when_to_come_back() {
     // Another host is another matter.
     stage.hub.post(&Form::intent("subscribe", &topic.url(), CALLBACK)).await.expect(202);
     gate.open();
+    held.confirmed(1).await;
     let elsewhere = Subscriber::start_on(Ipv4Addr::new(127, 0, 0, 3));
     stage.subscribe_03(&topic, &elsewhere.callback("/fence")).await;
     // Confirmed, and no longer pending.
-    stage.accept(&Form::subscribe(&topic, &callback), &topic, &callback).await;
+    stage.hub.post(&Form::subscribe(&topic, &callback)).await.expect(202);
+    callback.confirmed(1).await;
 }
 
 /// A connection that breaks in the middle of a body says nothing about the request.
