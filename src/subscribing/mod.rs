@@ -12,13 +12,15 @@ mod intake;
 mod lease;
 mod pending;
 mod policy;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use intake::{Accepted, Unaccepted};
 pub use lease::Leases;
 pub use verify::Verifying;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
@@ -60,6 +62,7 @@ pub struct Subscribing {
     pending: PendingCounts,
     /// Synchronous verifications under way (S13).
     sync: Semaphore,
+    waiting: Mutex<Vec<intake::Waiting>>,
     poke: Poke,
     lease_poke: Poke,
 }
@@ -73,6 +76,7 @@ impl Subscribing {
             leases: LeaseRules { min, default, max, refresh_at },
             pending,
             sync: Semaphore::new(parts.verification.concurrency),
+            waiting: Mutex::default(),
             poke: Poke::new(),
             lease_poke: Poke::new(),
             parts,

@@ -22,5 +22,5 @@ pub(crate) use program::Program;
 pub(crate) use publisher::{Page, Publisher, Topic};
 pub(crate) use signature::sha1_signature;
 pub(crate) use stage::Stage;
-pub(crate) use subscriber::{Callback, Delivery, Reply, Subscriber, Verdict};
+pub(crate) use subscriber::{Callback, Delivery, Reply, Subscriber, Verdict, Verification};
 pub(crate) use wait::{Gate, soon};

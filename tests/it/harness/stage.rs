@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{
     client::Form,
     hub::{HubUnderTest, Settings},
-    publisher::{Publisher, Topic},
+    publisher::{Page, Publisher, Topic},
     subscriber::{Callback, Subscriber},
 };
 
@@ -68,5 +68,13 @@ impl Stage {
     pub(crate) async fn ping(&self, topic: &Topic) {
         let answer = self.hub.post(&Form::publish(topic)).await.expect(204);
         assert_eq!(answer.text, "");
+    }
+
+    /// Publishes a text and waits until a witness, who was subscribed for it, has it.
+    pub(crate) async fn publish(&self, topic: &Topic, text: &str) {
+        let witness = self.fence(topic).await;
+        topic.put(Page::of("text/plain", text.to_owned()));
+        self.ping(topic).await;
+        witness.delivered_where(text, |one| one.body == text.as_bytes()).await;
     }
 }
