@@ -1,7 +1,10 @@
 //! A request becomes a pending intent on disk, before it is answered; or, for an explicit `hub.verify=sync`, is
 //! verified on the spot (S13, S27, S28).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::timeout;
 use tracing::debug;
@@ -43,6 +46,15 @@ pub enum Unaccepted {
     /// 503.
     #[error("the hub cannot store the request at this moment; try again")]
     Store(#[from] StoreError),
+}
+
+/// A synchronous request under way. No row tells of an unsubscription that was applied meanwhile, and what is older
+/// must not bring the subscription back (V17).
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) pair: PairId,
+    pub(super) accepted_at: Timestamp,
+    pub(super) is_overtaken: bool,
 }
 
 impl Subscribing {
@@ -92,8 +104,26 @@ impl Subscribing {
         let now = self.parts.clock.now();
         let intent = pending(request, now, now);
         let pair = PairId { topic: intent.topic.id(), callback: intent.callback.id() };
-        let lease = self.leases.grant(intent.asked_lease);
-        let asked_at = self.parts.clock.now();
+        self.waiting().push(Waiting { pair, accepted_at: now, is_overtaken: false });
+        let verified = self.verify_waiting(pair, &intent).await;
+        let mut waiting = self.waiting();
+        if let Some(at) = waiting.iter().position(|one| one.pair == pair && one.accepted_at == now) {
+            waiting.swap_remove(at);
+        }
+        verified
+    }
+
+    /// The synchronous requests under way; never held across an await.
+    pub(super) fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn verify_waiting(&self, pair: PairId, intent: &PendingIntent) -> Result<Accepted, Unaccepted> {
+        match self.examine(intent).await {
+            Examined::Allowed => {}
+            Examined::Denied(reason) => return Err(Unaccepted::Denied(reason)),
+            Examined::Unknown => return Err(Unaccepted::Busy),
+        }
         let host = intent.callback.host_key();
         // Whoever may be flooded by one kind of request may be so by the other (X03).
         let Some(_counted) = self.pending.count(&host, self.parts.per_callback_host) else {
@@ -102,16 +132,13 @@ impl Subscribing {
         let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
             return Err(Unaccepted::Busy);
         };
-        match self.examine(&intent).await {
-            Examined::Allowed => {}
-            Examined::Denied(reason) => return Err(Unaccepted::Denied(reason)),
-            Examined::Unknown => return Err(Unaccepted::Busy),
-        }
-        self.hold_deliveries(pair, &intent)?;
-        let verdict = self.ask(&intent, lease, Situation::Sync).await;
+        self.hold_deliveries(pair, intent)?;
+        let lease = self.leases.grant(intent.asked_lease);
+        let asked_at = self.parts.clock.now();
+        let verdict = self.ask(intent, lease, Situation::Sync).await;
         if verdict == Verdict::Verified {
-            self.apply(pair, &intent, lease, asked_at).await?;
-            self.poll_if_asked(&intent).await?;
+            self.apply(pair, intent, lease, asked_at).await?;
+            self.poll_if_asked(intent).await?;
             return Ok(Accepted::Verified);
         }
         debug!(?verdict, "synchronous verification failed");

@@ -14,13 +14,15 @@ mod intake;
 mod lease;
 mod pending;
 mod policy;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use intake::{Accepted, Unaccepted};
 pub use lease::Leases;
 pub use verify::Verifying;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
@@ -69,6 +71,7 @@ pub struct Subscribing {
     pending: PendingCounts,
     /// Synchronous verifications under way (S13).
     sync: Semaphore,
+    waiting: Mutex<Vec<intake::Waiting>>,
     poke: Poke,
     lease_poke: Poke,
 }
@@ -83,6 +86,7 @@ impl Subscribing {
             pending,
             // Not all of them: who waits for an answer must not hold up those who do not.
             sync: Semaphore::new(parts.verification.concurrency.div_ceil(2)),
+            waiting: Mutex::default(),
             poke: Poke::new(),
             lease_poke: Poke::new(),
             parts,

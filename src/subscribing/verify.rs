@@ -159,7 +159,11 @@ impl Subscribing {
         let mut commit = Commit::new();
         let mut next_lease = None;
         let is_done = self.clear(pair, intent, &mut commit)?;
-        let is_late = old.as_ref().is_some_and(|old| old.accepted_at > intent.accepted_at);
+        let is_overtaken = self
+            .waiting()
+            .iter()
+            .any(|one| one.is_overtaken && one.pair == pair && one.accepted_at == intent.accepted_at);
+        let is_late = is_overtaken || old.as_ref().is_some_and(|old| old.accepted_at > intent.accepted_at);
         // A refresh of what ended meanwhile renews nothing.
         let is_moot = intent.refresh && old.is_none();
         if !is_late && !is_moot {
@@ -169,7 +173,12 @@ impl Subscribing {
             let lease_due = old.as_ref().map(Subscription::lease_due);
             let ended = Record::SubscriptionEnded { pair, lease_due, backlog_due };
             match intent.mode {
-                Mode::Unsubscribe => commit.push(ended),
+                Mode::Unsubscribe => {
+                    for one in self.waiting().iter_mut().filter(|one| one.pair == pair) {
+                        one.is_overtaken |= one.accepted_at < intent.accepted_at;
+                    }
+                    commit.push(ended);
+                }
                 Mode::Subscribe => {
                     let running = old.filter(|old| old.is_active_at(now));
                     if running.is_none() {

@@ -87,4 +87,12 @@ impl Stage {
         let answer = self.hub.post(&Form::publish(topic)).await.expect(204);
         assert_eq!(answer.text, "");
     }
+
+    /// Publishes a text and waits until a witness, who was subscribed for it, has it.
+    pub(crate) async fn publish(&self, topic: &Topic, text: &str) {
+        let witness = self.fence(topic).await;
+        topic.put(Page::of("text/plain", text.to_owned()));
+        self.ping(topic).await;
+        witness.delivered_where(text, |one| one.body == text.as_bytes()).await;
+    }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Verdict {
     Mumble(&'static str),
     /// A redirect to a place that would confirm.
     Redirect(String),
+    /// Anything at all, with a body made from the challenge.
+    Crafted { status: u16, header: (&'static str, String), body: fn(&str) -> String },
     /// The connection closes.
     HangUp,
     /// Confirms when the gate opens.
@@ -183,6 +185,11 @@ impl Desk {
             Verdict::Redirect(to) => {
                 let mut answer = with_body(302, challenge);
                 answer.headers_mut().insert("location", to.parse().unwrap());
+                Some(answer)
+            }
+            Verdict::Crafted { status, header: (name, value), body } => {
+                let mut answer = with_body(status, body(&challenge));
+                answer.headers_mut().insert(name, value.parse().unwrap());
                 Some(answer)
             }
             Verdict::HangUp => None,

@@ -1,0 +1,248 @@
+//! The lease work against a clock that is moved by hand, since what it puts off it puts off by an hour: a refresh stays
+//! owed whoever gets in its way (V19), and stretches no lease that ended (V18).
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::*;
+use crate::{
+    agenda::Work,
+    clock::{ManualClock, Timestamp},
+    config::Config,
+    distribution,
+    feed::JsonFeed,
+    outbound::{Answer, BreakerRules, Breakers, GuardRules, LaneRules, Outgoing, Sending},
+    protocol::{self, IntentRequest, PairId, Request},
+    publishing,
+    store::{DueKind, StoreOptions, Subscription},
+    supervise::Tasks,
+};
+
+const HOUR: std::time::Duration = std::time::Duration::from_hours(1);
+
+/// A callback that answers everything with this status and the challenge, and counts what it was asked.
+#[derive(Debug)]
+struct Asked {
+    status: AtomicU16,
+    times: AtomicU16,
+}
+
+impl Transport for Asked {
+    fn send(&self, request: Outgoing) -> Sending<'_> {
+        self.times.fetch_add(1, Ordering::SeqCst);
+        let query = request.uri.query().unwrap();
+        let challenge = query.split('&').find_map(|pair| pair.strip_prefix("hub.challenge=")).unwrap();
+        let body = Bytes::copy_from_slice(challenge.as_bytes());
+        let status = StatusCode::from_u16(self.status.load(Ordering::SeqCst)).unwrap();
+        Box::pin(async move { Ok(Answer { status, headers: HeaderMap::new(), body }) })
+    }
+}
+
+struct Scene {
+    _home: tempfile::TempDir,
+    store: Store,
+    clock: Arc<ManualClock>,
+    callback: Arc<Asked>,
+    room: Arc<Subscribing>,
+    pair: PairId,
+}
+
+impl Scene {
+    /// With a 0.3 subscription, whose lease is so many seconds.
+    async fn set(lease: u64) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let options = StoreOptions {
+            path: home.path().join("data"),
+            cache_bytes: 16 << 20,
+            gather: std::time::Duration::ZERO,
+        };
+        let store = Store::open(&options).unwrap();
+        let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
+        let callback = Arc::new(Asked { status: AtomicU16::new(200), times: AtomicU16::new(0) });
+        let config = Config::default();
+        let random = Arc::new(Random::seeded(7));
+        let distribution = Distribution::new(distribution::Parts {
+            store: store.clone(),
+            transport: callback.clone(),
+            lanes: Lanes::new(LaneRules::default()),
+            breakers: Arc::new(Breakers::new(BreakerRules::default())),
+            clock: clock.clone(),
+            random: Arc::clone(&random),
+            tasks: Tasks::new(),
+            metrics: Arc::default(),
+            delivery: config.delivery,
+            publications: config.publications,
+            feed: Arc::default(),
+            readers_per_host: 0,
+            remember_for: HOUR,
+        });
+        let publishing = Publishing::new(publishing::Parts {
+            store: store.clone(),
+            transport: callback.clone(),
+            lanes: Lanes::new(LaneRules::default()),
+            clock: clock.clone(),
+            metrics: Arc::default(),
+            fetch: config.fetch,
+            polling: config.polling,
+            max_entries: 1,
+            feed: Arc::default(),
+            json_feed: JsonFeed::Whole,
+            json_feed_for_topics: BTreeMap::new(),
+            hub_url: "http://hub.example/".to_owned(),
+            user_agent: "hubbub".to_owned(),
+            distribution: Arc::clone(&distribution),
+        });
+        let parts = Parts {
+            store: store.clone(),
+            transport: callback.clone(),
+            lanes: Lanes::new(LaneRules::default()),
+            topics_must_name_this_hub: false,
+            publishing,
+            distribution,
+            guard: Arc::new(Guard::new(GuardRules::default())),
+            clock: clock.clone(),
+            random,
+            metrics: Arc::default(),
+            lease: LeaseConfig::default(),
+            verification: VerificationConfig::default(),
+            per_callback_host: 10,
+            hub_url: "http://hub.example/".to_owned(),
+        };
+        let room = Subscribing::new(parts).await.unwrap();
+        let request = request(&format!("hub.verify=sync&hub.verify_token=t&hub.lease_seconds={lease}"));
+        let pair = request.pair();
+        assert_eq!(room.accept(request).await.unwrap(), Accepted::Verified);
+        Self { _home: home, store, clock, callback, room, pair }
+    }
+
+    fn answer(&self, status: u16) {
+        self.callback.status.store(status, Ordering::SeqCst);
+    }
+
+    fn asked(&self) -> u16 {
+        self.callback.times.load(Ordering::SeqCst)
+    }
+
+    /// Somebody's request for the same pair, which is to be verified in a moment.
+    async fn a_strangers_request(&self) {
+        assert_eq!(self.room.accept(request("hub.secret=theirs")).await.unwrap(), Accepted::Pending);
+    }
+
+    fn subscription(&self) -> Option<Subscription> {
+        self.store.subscription(self.pair).unwrap()
+    }
+
+    /// Moves the clock to when the lease needs attention, and gives it.
+    async fn attend(&self) {
+        let due_at = self.subscription().unwrap().lease_due();
+        self.clock.advance(due_at.since(self.clock.now()));
+        let (rows, _) = self.store.due(DueKind::Lease, self.clock.now(), 10).unwrap();
+        assert!(!rows.is_empty(), "the lease has a due row");
+        for due in rows {
+            Arc::new(Leases(Arc::clone(&self.room))).run(due).await;
+        }
+    }
+
+    /// Asks whatever is to be asked by now, or in a moment.
+    async fn verify(&self) {
+        self.clock.advance(VerificationConfig::default().delay);
+        let (rows, _) = self.store.due(DueKind::Intent, self.clock.now(), 10).unwrap();
+        for due in rows {
+            Arc::new(Verifying(Arc::clone(&self.room))).run(due).await;
+        }
+    }
+}
+
+fn request(more: &str) -> IntentRequest {
+    let pair = "hub.topic=http://site.example/feed&hub.callback=http://reader.example/cb";
+    match protocol::request::parse(format!("hub.mode=subscribe&{pair}&{more}").as_bytes()).unwrap() {
+        Request::Intent(intent) => intent,
+        Request::Publish(_) => panic!("it subscribes"),
+    }
+}
+
+#[tokio::test]
+async fn v19_a_refresh_that_finds_another_request_under_way_is_asked_an_hour_later() {
+    let scene = Scene::set(864_000).await;
+    let granted = scene.subscription().unwrap();
+    scene.clock.advance(granted.lease_due().since(scene.clock.now()));
+    scene.a_strangers_request().await;
+    scene.attend().await;
+    let put_off = scene.subscription().unwrap();
+    assert_eq!(put_off.refresh_at, Some(scene.clock.now().after(HOUR)));
+    assert_eq!(put_off.expires_at, granted.expires_at);
+    scene.answer(404);
+    scene.verify().await;
+    assert_eq!(scene.asked(), 2, "the stranger's was asked about");
+
+    scene.answer(200);
+    scene.attend().await;
+    scene.verify().await;
+    let refreshed = scene.subscription().unwrap();
+    assert!(refreshed.expires_at > granted.expires_at && refreshed.refresh_at.is_some());
+    assert_eq!((refreshed.verify_token, refreshed.secret), (granted.verify_token, None), "as it was");
+}
+
+#[tokio::test]
+async fn v19_a_refresh_that_another_request_displaced_is_still_owed() {
+    let scene = Scene::set(864_000).await;
+    let granted = scene.subscription().unwrap();
+    scene.attend().await;
+    assert_eq!(scene.subscription().unwrap().refresh_at, None, "it is under way");
+    scene.a_strangers_request().await;
+    scene.answer(403);
+    scene.verify().await;
+    assert_eq!(scene.asked(), 2, "only the newer one was asked about (V17)");
+    assert!(scene.store.intent(scene.pair).unwrap().is_none());
+    let owed = scene.subscription().unwrap();
+    assert_eq!(owed.refresh_at, Some(scene.clock.now().after(HOUR)));
+    assert_eq!(owed.expires_at, granted.expires_at);
+
+    scene.answer(200);
+    scene.attend().await;
+    scene.verify().await;
+    assert!(scene.subscription().unwrap().expires_at > granted.expires_at);
+    assert_eq!(scene.asked(), 3);
+}
+
+/// Or failing requests, which anybody can make, would keep a subscription for ever.
+#[tokio::test]
+async fn v18_a_refresh_that_was_put_off_past_the_end_stretches_nothing() {
+    let scene = Scene::set(1800).await;
+    let granted = scene.subscription().unwrap();
+    scene.attend().await;
+    scene.a_strangers_request().await;
+    scene.answer(403);
+    scene.verify().await;
+    assert!(scene.subscription().unwrap().refresh_at.unwrap() > granted.expires_at);
+    scene.attend().await;
+    assert_eq!(scene.clock.now(), granted.expires_at);
+    assert!(scene.subscription().is_none());
+    assert!(scene.store.due(DueKind::Lease, Timestamp::MAX, 10).unwrap().0.is_empty());
+    scene.verify().await;
+    assert_eq!(scene.asked(), 2);
+}
+
+/// The hub was down from before the refresh until long after the end: the question is owed, and then the answer counts.
+#[tokio::test]
+async fn v19_who_was_never_asked_is_asked_before_the_lease_ends() {
+    for (status, is_kept) in [(200, true), (404, false)] {
+        let scene = Scene::set(864_000).await;
+        scene.clock.advance(HOUR * 24 * 60);
+        assert!(!scene.subscription().unwrap().is_active_at(scene.clock.now()));
+        scene.attend().await;
+        assert!(scene.subscription().unwrap().is_active_at(scene.clock.now()), "until the answer is there");
+        scene.answer(status);
+        scene.verify().await;
+        assert_eq!(scene.asked(), 2);
+        assert_eq!(scene.subscription().is_some(), is_kept);
+    }
+}
