@@ -17,14 +17,18 @@ pub struct Rendered {
 /// Keeping all gives the input back; so does an opaque document. Keeping none leaves a feed without entries: the
 /// envelope, for a change that concerns nothing else (F13). `keep` is asked about each entry once, in document order.
 pub fn render(body: &[u8], document: &Document, keep: &mut dyn FnMut(&Entry) -> bool) -> Rendered {
-    let mut out = Vec::with_capacity(body.len());
+    // Asked for first, so that the room is what is needed: of a large feed mostly a small part is new.
+    let keeps: Vec<bool> = document.entries.iter().map(keep).collect();
+    let cut = document.entries.iter().zip(&keeps).filter(|(_, keeps)| !**keeps);
+    let cut: usize = cut.map(|(entry, _)| entry.range.len()).sum();
+    let mut out = Vec::with_capacity(body.len().saturating_sub(cut));
     let mut entries = Vec::new();
     let mut insert_at = None;
     // Everything before this is copied or cut.
     let mut done: usize = 0;
-    for entry in &document.entries {
+    for (entry, &keeps) in document.entries.iter().zip(&keeps) {
         out.extend_from_slice(body.get(done..entry.range.start).unwrap_or_default());
-        if keep(entry) {
+        if keeps {
             let start = out.len();
             out.extend_from_slice(body.get(entry.range.clone()).unwrap_or_default());
             entries.push(Entry { range: start..out.len(), ..entry.clone() });
@@ -36,7 +40,6 @@ pub fn render(body: &[u8], document: &Document, keep: &mut dyn FnMut(&Entry) -> 
     let insert_at =
         insert_at.unwrap_or_else(|| out.len().saturating_add(document.insert_at.saturating_sub(done)));
     out.extend_from_slice(body.get(done..).unwrap_or_default());
-    out.shrink_to_fit();
     Rendered { body: out, entries, insert_at }
 }
 
