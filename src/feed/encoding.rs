@@ -147,6 +147,25 @@ mod tests {
         assert_eq!(label(b"<?xml version='1.0'?><a/>", Some("text/xml")).as_deref(), Some("utf-8"));
     }
 
+    #[test]
+    fn a_control_character_is_found_wherever_it_stands() {
+        for length in [0, 15, 16, 4095, 4096, 10_000] {
+            for control in [b'\0', 8, 11, 12, 14, 31] {
+                let body = [&b"<a>"[..], &vec![b' '; length], &[control], b"\t\n\r</a>"].concat();
+                assert_eq!(label(&body, None), None, "{control} behind {length}");
+            }
+        }
+        assert_eq!(label(&[b'\t'; 10_000], None).as_deref(), Some("utf-8"));
+    }
+
+    /// X08
+    #[test]
+    fn what_is_ascii_is_not_copied_whatever_it_calls_itself() {
+        let latin1 = Some(&b"text/xml; charset=iso-8859-1"[..]);
+        let is_copied = |body: &[u8]| matches!(Source::sniff(body, latin1).unwrap().text, Cow::Owned(_));
+        assert!(is_copied(b"<a>\xE9</a>") && !is_copied(b"<a>e</a>"));
+    }
+
     /// F23
     #[test]
     fn an_encoding_we_cannot_vouch_for_is_not_read() {

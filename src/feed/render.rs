@@ -142,6 +142,7 @@ mod tests {
         let rendered = render(body, &document, &mut |_| false);
         assert_eq!(rendered.body, b"<rss><channel><title>t</title>\n\n\n</channel></rss>");
         assert_eq!(rendered.entries, []);
+        assert_eq!(rendered.body.capacity(), rendered.body.len(), "no room for what was cut");
         assert_eq!(rendered.insert_at, rendered.body.len() - "\n</channel></rss>".len());
     }
 }
