@@ -82,8 +82,8 @@ impl Encoding {
     }
 }
 
-/// Each piece is looked at to its end: a loop without a way out is compiled to sixteen bytes at a time, and this one to
-/// a tenth of what it cost.
+/// Each piece is looked at to its end: a loop without a way out is compiled to sixteen bytes at a time. Byte by byte,
+/// this was a fifteenth of the time a feed took.
 #[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a way out")]
 fn has_controls(document: &[u8]) -> bool {
     let is_control = |b: u8| (b < b' ') & (b != b'\t') & (b != b'\n') & (b != b'\r');

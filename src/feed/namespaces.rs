@@ -24,8 +24,8 @@ impl Name<'_> {
 }
 
 /// Whether two prefixes or namespaces are equal. Most are empty, and an empty slice may lie at no address at all: a
-/// `memcmp` in wide registers reads it under a mask, faults, and takes as long over nothing as over a kilobyte. Told
-/// apart here, that was a seventh of the time a feed takes.
+/// `memcmp` that reads under a mask (glibc with AVX-512) then faults in silence and takes 176 ns, forty times as long
+/// as over bytes that are there. That was a tenth of the time a feed took.
 pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && (a.is_empty() || a == b)
 }
