@@ -1,7 +1,11 @@
 //! What a feed's root makes of the names below it (F12): which elements are entries, where they lie, and which element
 //! tells one from another.
 
-use super::{Format, atom, namespaces::Name, rss};
+use super::{
+    Format, atom,
+    namespaces::{self, Name},
+    rss,
+};
 
 /// What an element is to its feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +58,7 @@ impl Dialect {
     pub(super) fn canonical<'a>(&self, name: Name<'a>) -> Name<'a> {
         let own = match self {
             Self::Atom => false,
-            Self::Rss(namespace) => name.namespace == namespace.as_slice(),
+            Self::Rss(namespace) => namespaces::same(name.namespace, namespace),
             Self::Rdf => rss::is_rdf_based(name.namespace),
         };
         if own {
@@ -104,6 +108,15 @@ impl Dialect {
             Self::Atom => atom::identifies(name),
             Self::Rss(_) | Self::Rdf => rss::identifies(name),
         }
+    }
+
+    /// Whether some child of that local name does.
+    pub(super) fn may_identify(&self, local: &[u8]) -> bool {
+        let namespace = match self {
+            Self::Atom => atom::NAMESPACE,
+            Self::Rss(_) | Self::Rdf => b"",
+        };
+        self.identifies(Name { namespace, local }).is_some()
     }
 
     /// Whether this feed-level element may advertise a hub (L04).

@@ -21,15 +21,19 @@ pub struct Rendered {
 /// Keeping all gives the input back; so does an opaque document. Keeping none leaves a feed without entries: the
 /// envelope, for a change that concerns nothing else (F13). `keep` is asked about each entry once, in document order.
 pub fn render(body: &[u8], document: &Document, keep: &mut dyn FnMut(&Entry) -> bool) -> Rendered {
-    let mut out = Vec::with_capacity(body.len());
+    // Asked for first, so that the room is what is needed: of a large feed mostly a small part is new.
+    let keeps: Vec<bool> = document.entries.iter().map(keep).collect();
+    let cut = document.entries.iter().zip(&keeps).filter(|(_, keeps)| !**keeps);
+    let cut: usize = cut.map(|(entry, _)| entry.range.len()).sum();
+    let mut out = Vec::with_capacity(body.len().saturating_sub(cut));
     let mut entries = Vec::new();
     let mut insert_at = None;
     // Everything before this is copied or cut.
     let mut done: usize = 0;
-    let mut left = document.entries.iter().peekable();
-    while let Some(entry) = left.next() {
+    let mut left = document.entries.iter().zip(&keeps).peekable();
+    while let Some((entry, &keeps)) = left.next() {
         let Range { start, end } = entry.range;
-        if keep(entry) {
+        if keeps {
             out.extend_from_slice(body.get(done..start).unwrap_or_default());
             let start = out.len();
             out.extend_from_slice(body.get(entry.range.clone()).unwrap_or_default());
@@ -40,7 +44,9 @@ pub fn render(body: &[u8], document: &Document, keep: &mut dyn FnMut(&Entry) -> 
         }
         let cut = match document.format {
             // What separates it from the next one, up to the first that is kept; then, from the one before.
-            Format::JsonFeed if entries.is_empty() => start..left.peek().map_or(end, |next| next.range.start),
+            Format::JsonFeed if entries.is_empty() => {
+                start..left.peek().map_or(end, |(next, _)| next.range.start)
+            }
             Format::JsonFeed => done..end,
             Format::Atom | Format::Rss | Format::Rdf | Format::Opaque => start..end,
         };
@@ -51,7 +57,6 @@ pub fn render(body: &[u8], document: &Document, keep: &mut dyn FnMut(&Entry) -> 
     let insert_at =
         insert_at.unwrap_or_else(|| out.len().saturating_add(document.insert_at.saturating_sub(done)));
     out.extend_from_slice(body.get(done..).unwrap_or_default());
-    out.shrink_to_fit();
     Rendered { format: document.format, body: out, entries, insert_at }
 }
 
@@ -155,6 +160,7 @@ mod tests {
         let rendered = render(body, &document, &mut |_| false);
         assert_eq!(rendered.body, b"<rss><channel><title>t</title>\n\n\n</channel></rss>");
         assert_eq!(rendered.entries, []);
+        assert_eq!(rendered.body.capacity(), rendered.body.len(), "no room for what was cut");
         assert_eq!(rendered.insert_at, rendered.body.len() - "\n</channel></rss>".len());
     }
 }

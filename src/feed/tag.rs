@@ -22,10 +22,7 @@ pub(super) fn parse<'b>(
     attributes: &mut Vec<Attribute<'b>>,
 ) -> Result<&'b [u8], Unreadable> {
     attributes.clear();
-    let (name, mut rest) = split_at_first(inner, is_space);
-    if !is_name(name) {
-        return Err(Unreadable);
-    }
+    let (name, mut rest) = split_name(inner).ok_or(Unreadable)?;
     loop {
         let trimmed = rest.trim_ascii_start();
         if trimmed.is_empty() {
@@ -43,16 +40,18 @@ pub(super) fn parse<'b>(
 }
 
 fn one_attribute(bytes: &[u8]) -> Option<(Attribute<'_>, &[u8])> {
-    let (name, rest) = split_at_first(bytes, |b| is_space(b) || b == b'=');
+    let (name, rest) = split_name(bytes)?;
     let rest = rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
-    let (&quote, rest) = rest.split_first()?;
-    if !is_name(name) || !matches!(quote, b'"' | b'\'') {
-        return None;
+    let (&quote, rest) = rest.split_first().filter(|(quote, _)| matches!(quote, b'"' | b'\''))?;
+    // Most values end before anything else is to be looked at.
+    let (value, after) = split_at_first(rest, |b| b == quote || matches!(b, b'<' | b'&'));
+    if let Some(after) = after.strip_prefix(&[quote]) {
+        return Some((Attribute { name, value }, after));
     }
-    let (value, rest) = split_at_first(rest, |b| b == quote);
-    let rest = rest.strip_prefix(&[quote])?;
+    let (value, after) = split_at_first(rest, |b| b == quote);
+    let after = after.strip_prefix(&[quote])?;
     let sound = !value.contains(&b'<') && references_are_sound(value);
-    sound.then_some((Attribute { name, value }, rest))
+    sound.then_some((Attribute { name, value }, after))
 }
 
 /// The first attribute of that name.
@@ -76,9 +75,18 @@ fn has_duplicates(attributes: &[Attribute<'_>]) -> bool {
 
 /// Whether the bytes are a name as far as ASCII goes. All else may be a letter in some encoding.
 pub(super) fn is_name(bytes: &[u8]) -> bool {
-    let begins = |b: u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b':') || !b.is_ascii();
-    let goes_on = |b: u8| begins(b) || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-    bytes.split_first().is_some_and(|(&first, rest)| begins(first) && rest.iter().all(|&b| goes_on(b)))
+    split_name(bytes).is_some_and(|(_, rest)| rest.is_empty())
+}
+
+/// The name these bytes begin with, and what follows it.
+fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, rest) = split_at_first(bytes, |b| !may_be_in_name(b));
+    let begins = name.first().is_some_and(|b| !matches!(b, b'0'..=b'9' | b'-' | b'.'));
+    begins.then_some((name, rest))
+}
+
+const fn may_be_in_name(b: u8) -> bool {
+    matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b':' | b'-' | b'.' | 0x80..)
 }
 
 pub(super) const fn is_space(byte: u8) -> bool {

@@ -136,6 +136,11 @@ impl Volatile {
         self.feed.iter().any(|element| element.is(name))
     }
 
+    /// Whether some element of that local name is volatile in entries.
+    pub(super) fn may_be_in_entry(&self, local: &[u8]) -> bool {
+        self.entry.iter().any(|element| element.local.as_bytes() == local)
+    }
+
     pub(super) fn in_entry(&self, name: Name<'_>) -> bool {
         self.entry.iter().any(|element| element.is(name))
     }

@@ -11,7 +11,7 @@ use super::{
     entry::{EntryDigest, add_part},
     identity::Identity,
     links::{self, Links},
-    namespaces::Scope,
+    namespaces::{self, Scope},
     remainder::Remainder,
     rss,
     tag::{self, Attribute, Unreadable},
@@ -128,29 +128,37 @@ impl<'s, 'b> Walk<'s, 'b> {
         name: &[u8],
         attributes: &[Attribute<'b>],
     ) -> Result<(), Unreadable> {
-        let name = self.scope.element(name);
         let Some(dialect) = &self.dialect else {
-            self.dialect = Some(Dialect::of_root(name).ok_or(Unreadable)?);
+            self.dialect = Some(Dialect::of_root(self.scope.element(name)).ok_or(Unreadable)?);
             self.add_context(self.source.bytes(event.range.clone()));
             return Ok(());
         };
-        let name = dialect.canonical(name);
         match &mut self.inside {
             Inside::Nothing => {}
             Inside::Entry(entry) => {
-                let counts = atom::is_link(name) && links::leads_to_replies(attributes);
-                if entry.volatile.is_none() && (counts || self.volatile.in_entry(name)) {
-                    entry.volatile = Some((event.range.start, event.depth));
-                }
-                if event.depth == self.depth.saturating_add(1)
-                    && let Some(rank) = dialect.identifies(name)
-                {
-                    entry.identity.begin(rank);
+                // Nearly every element of an entry says nothing to us. Its local name tells so at once; what its prefix
+                // stands for takes longer to find out than all else that is done here.
+                let local = namespaces::local(name);
+                let is_child = event.depth == self.depth.saturating_add(1);
+                let may_identify = is_child && dialect.may_identify(local);
+                let may_count = local == b"link" && links::leads_to_replies(attributes);
+                let may_be_volatile =
+                    entry.volatile.is_none() && (may_count || self.volatile.may_be_in_entry(local));
+                if may_identify || may_be_volatile {
+                    let name = dialect.canonical(self.scope.element(name));
+                    let counts = may_count && atom::is_link(name);
+                    if may_be_volatile && (counts || self.volatile.in_entry(name)) {
+                        entry.volatile = Some((event.range.start, event.depth));
+                    }
+                    if is_child && let Some(rank) = dialect.identifies(name) {
+                        entry.identity.begin(rank);
+                    }
                 }
                 return Ok(());
             }
             Inside::Volatile(_) | Inside::Other => return Ok(()),
         }
+        let name = dialect.canonical(self.scope.element(name));
         match dialect.role(self.level, name) {
             Role::Channel => {
                 self.channels = self.channels.saturating_add(1);
