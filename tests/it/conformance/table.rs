@@ -11,15 +11,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The sections in the order of the table, and how many requirements each has.
-const SECTIONS: [(&str, char, usize); 7] = [
-    ("subscribe", 'S', 39),
-    ("verification", 'V', 25),
-    ("publish", 'P', 16),
-    ("fetch", 'F', 26),
-    ("distribution", 'D', 28),
-    ("discovery", 'L', 11),
-    ("security", 'X', 13),
+/// The sections in the order of the table: file, letter, how many requirements, title.
+const SECTIONS: [(&str, char, usize, &str); 7] = [
+    ("subscribe", 'S', 39, "Subscribe and unsubscribe requests"),
+    ("verification", 'V', 25, "Verification of intent"),
+    ("publish", 'P', 16, "Publish"),
+    ("fetch", 'F', 26, "Content fetch and change detection"),
+    ("distribution", 'D', 28, "Distribution"),
+    ("discovery", 'L', 11, "Discovery"),
+    ("security", 'X', 13, "Security"),
 ];
 
 /// Where a requirement comes from, and what is done about it.
@@ -84,7 +84,7 @@ fn ids(test: &str) -> impl Iterator<Item = String> {
     let name = test.rsplit("::").next().unwrap();
     let is_id = |part: &&str| {
         part.len() == 3
-            && part.starts_with(|c| SECTIONS.iter().any(|(_, id, _)| id.eq_ignore_ascii_case(&c)))
+            && part.starts_with(|c| SECTIONS.iter().any(|(_, id, ..)| id.eq_ignore_ascii_case(&c)))
             && part.chars().skip(1).all(|c| c.is_ascii_digit())
     };
     name.split('_').take_while(is_id).map(str::to_uppercase)
@@ -112,10 +112,10 @@ fn table() -> String {
          needs.\n",
     );
     let mut deviations = String::new();
-    for (section, ..) in SECTIONS {
+    for (section, _, _, title) in SECTIONS {
         write!(
             text,
-            "\n# {section}\n\n| Id | Level | Source | What hubbub does | Held by |\n|---|---|---|---|---|\n"
+            "\n# {title}\n\n| Id | Level | Source | What hubbub does | Held by |\n|---|---|---|---|---|\n"
         )
         .unwrap();
         for Requirement { id, level, source, decision, deviation } in requirements(section) {
@@ -135,7 +135,7 @@ fn table() -> String {
 
 #[test]
 fn the_list_is_complete() {
-    for (section, letter, count) in SECTIONS {
+    for (section, letter, count, _) in SECTIONS {
         let listed: Vec<_> = requirements(section).into_iter().map(|requirement| requirement.id).collect();
         let expected: Vec<_> = (1..=count).map(|number| format!("{letter}{number:02}")).collect();
         assert_eq!(listed, expected, "{section}.tsv");
