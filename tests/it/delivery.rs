@@ -120,68 +120,6 @@ async fn new_rdf_items_travel_alone_and_untouched() {
     new_entries_travel_alone_and_untouched(Flavour::Rdf).await;
 }
 
-/// A change around the entries is news, and goes out without any of them (F13).
-#[tokio::test]
-async fn a_new_title_is_delivered_without_entries() {
-    let stage = Stage::set().await;
-    let topic = stage.publisher.topic("/feed");
-    let mut feed = Feed::new(Flavour::Atom, 3, &topic.url(), &[stage.hub.url()]);
-    put(&topic, &feed);
-    let callback = stage.subscriber.callback("/cb");
-    stage.subscribe_ws(&topic, &callback).await;
-    stage.ping(&topic).await;
-    callback.delivered(1).await;
-
-    feed.retitle("Renamed");
-    put(&topic, &feed);
-    stage.ping(&topic).await;
-    let deliveries = callback.delivered(2).await;
-    assert_eq!(deliveries[1].body, feed.only(&[]));
-}
-
-/// The entries of the progrium suite all have one id, and each of them counts (F15).
-#[tokio::test]
-async fn entries_that_share_an_id_are_told_apart_by_their_bytes() {
-    let stage = Stage::set().await;
-    let topic = stage.publisher.topic("/feed");
-    let feed = |titles: &[&str]| {
-        let entries =
-            titles.iter().map(|title| format!("<entry><id>urn:x</id><title>{title}</title></entry>\n"));
-        format!("<feed xmlns=\"http://www.w3.org/2005/Atom\">\n{}</feed>", entries.collect::<String>())
-    };
-    let callback = stage.subscriber.callback("/cb");
-    stage.subscribe_03(&topic, &callback).await;
-    topic.put(Page::of("application/atom+xml", feed(&["one", "two", "three", "four"])));
-    stage.ping(&topic).await;
-    assert_eq!(callback.delivered(1).await[0].body, feed(&["one", "two", "three", "four"]));
-
-    topic.put(Page::of("application/atom+xml", feed(&["five", "one", "two", "three", "four"])));
-    stage.ping(&topic).await;
-    let deliveries = callback.delivered(2).await;
-    assert_eq!(deliveries[1].body, feed(&["five"]).replace("</feed>", "\n\n\n\n</feed>"));
-}
-
-/// A document has at most `max_entries` entries; a larger change is several documents (F25).
-#[tokio::test]
-async fn a_large_change_is_split() {
-    let stage = Stage::set_with(Settings::quick().with("delivery", "max_entries", 10)).await;
-    let topic = stage.publisher.topic("/feed");
-    let feed = Feed::new(Flavour::Rss, 25, &topic.url(), &[stage.hub.url()]);
-    put(&topic, &feed);
-    let callback = stage.subscriber.callback("/cb");
-    stage.subscribe_03(&topic, &callback).await;
-    stage.ping(&topic).await;
-    let deliveries = callback.delivered(3).await;
-    let parts: Vec<_> = deliveries.iter().map(|delivery| feed.found_in(&delivery.body)).collect();
-    assert!(parts.iter().all(|part| (1..=10).contains(&part.len())), "{parts:?}");
-    let mut together = parts.concat();
-    let mut all = feed.ids();
-    together.sort();
-    all.sort();
-    assert_eq!(together, all);
-    assert_eq!(callback.most_in_flight(), 1);
-}
-
 /// A delivery that waits for room in its host's lane is signed with the secret of the moment it goes out (V16), and one
 /// to a subscriber that has left by then does not go out (D22).
 #[tokio::test]

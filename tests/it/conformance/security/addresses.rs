@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::harness::{Form, Settings, Stage, Subscriber};
+use crate::harness::{Form, Page, Publisher, Settings, Stage, Subscriber};
 
 /// One of each kind of address that is not on the public internet, in every spelling of the most dangerous one.
 const NOT_PUBLIC: [&str; 26] = [
@@ -120,4 +120,24 @@ async fn x13_certificates_are_verified_but_for_the_hosts_the_operator_names() {
         stage.hub.post(&Form::subscribe(&topic, &callback).sync()).await.expect(status);
         assert_eq!(callback.verifications().len(), usize::from(status == 204));
     }
+}
+
+/// A redirect, and a name that is allowed only as a name, lead to no address that the operator did not allow (X01).
+#[tokio::test]
+async fn x01_no_redirect_leads_to_an_address_that_is_not_allowed() {
+    let stage = Stage::set_with(Settings::quick().allowing_only("127.0.0.1/32")).await;
+    let inside = Publisher::start_on(Ipv4Addr::new(127, 0, 0, 2));
+    let secret = inside.topic("/metadata");
+    secret.put(Page::text("for nobody's eyes"));
+    let (topic, callback) = stage.subscribed("/text").await;
+    topic.put(Page::redirect(302, &secret.url()));
+    stage.ping(&topic).await;
+    topic.fetched(1).await;
+    let direct = stage.subscriber.callback("/direct");
+    let answer = stage.hub.post(&Form::subscribe(&secret, &direct)).await;
+    assert!([202, 403].contains(&answer.status), "{answer:?}");
+    stage.hub.post(&Form::publish(&secret)).await;
+    stage.got_only(0, &topic, &callback).await;
+    assert!(secret.fetches().is_empty(), "it went where it must not");
+    assert!(direct.attempts().is_empty());
 }
