@@ -88,11 +88,13 @@ impl Stage {
         assert_eq!(answer.text, "");
     }
 
-    /// Publishes a text and waits until a witness, who was subscribed for it, has it.
+    /// Publishes a text and waits until a witness, who was subscribed for it, has it; and for a whole request more, so
+    /// that what went out to others at the same moment has arrived as well.
     pub(crate) async fn publish(&self, topic: &Topic, text: &str) {
         let witness = self.fence(topic).await;
         topic.put(Page::of("text/plain", text.to_owned()));
         self.ping(topic).await;
         witness.delivered_where(text, |one| one.body == text.as_bytes()).await;
+        self.fence(topic).await;
     }
 }
