@@ -93,11 +93,6 @@ impl Feed {
         self.updated += 1;
     }
 
-    /// Changes the surrounding document (F13).
-    pub(crate) fn retitle(&mut self, title: &str) {
-        title.clone_into(&mut self.title);
-    }
-
     /// All ids in document order.
     pub(crate) fn ids(&self) -> Vec<String> {
         self.entries.iter().map(|entry| entry.id.clone()).collect()
