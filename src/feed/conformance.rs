@@ -363,14 +363,26 @@ fn a_hostile_document_costs_no_more_than_its_length() {
     }
 }
 
-/// X08: an entity that would blow up or reach out is never looked at, and what it hides is no entry.
+/// X08: an entity is never expanded, and where one could blow up, reach out, or hide an entry, nothing is cut.
 #[test]
 fn entities_are_neither_expanded_nor_loaded() {
-    let body = format!(
-        "<!DOCTYPE feed [<!ENTITY a '<entry><id>1</id></entry>'><!ENTITY b '&a;&a;&a;'>\
-         <!ENTITY x SYSTEM 'file:///etc/passwd'>]>{}",
-        atom("&b;<entry><id>&x;</id></entry>")
-    );
-    let document = doc(&body);
-    assert_eq!(ids(&document), [id("&x;")]);
+    let with = |doctype: &str, content: &str| format!("<!DOCTYPE feed [{doctype}]>{}", atom(content));
+    let plain = with("<!ENTITY x 'y'>", "<title>&x;</title><entry><id>&x;</id></entry>");
+    assert_eq!(ids(&doc(&plain)), [id("&x;")]);
+    let traps = [
+        "<!ENTITY x '<entry><id>1</id></entry>'>",
+        "<!ENTITY x '&#60;entry/>'>",
+        "<!ENTITY a 'ha'><!ENTITY x '&a;&a;&a;'>",
+        "<!ENTITY x SYSTEM 'file:///etc/passwd'>",
+        "<!ENTITY x ''><!ATTLIST entry xmlns CDATA 'urn:x'>",
+        "<!ENTITY % p SYSTEM 'http://hidden.example/'>%p;<!ENTITY x ''>",
+    ];
+    for doctype in traps {
+        let body = with(doctype, "&x;<entry><id>1</id></entry>");
+        let document = doc(&body);
+        assert_eq!((document.format, ids(&document)), (Format::Opaque, vec![]), "{doctype}");
+        assert_eq!(render(body.as_bytes(), &document, &mut |_| false).body, body.as_bytes());
+    }
+    let by_entity = with("<!ENTITY a 'http://www.w3.org/2005/Atom'>", "<e:entry xmlns:e='&a;'/>");
+    assert_eq!(doc(&by_entity).format, Format::Opaque);
 }

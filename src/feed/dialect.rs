@@ -119,6 +119,11 @@ impl Dialect {
         self.identifies(Name { namespace, local }).is_some()
     }
 
+    /// Whether this feed-level element says nothing but which entries there are.
+    pub(super) fn is_contents(&self, name: Name<'_>) -> bool {
+        *self == Self::Rdf && rss::is_contents(name)
+    }
+
     /// Whether this feed-level element may advertise a hub (L04).
     pub(super) fn is_link(&self, name: Name<'_>) -> bool {
         atom::is_link(name) || (*self != Self::Atom && rss::is_link(name))

@@ -1,10 +1,10 @@
-//! An entry, and the three fingerprints this room speaks in. All are the first 128 bits of a SHA-256, which is enough
-//! to tell a topic's entries apart for as long as they are kept, and half the space on disk.
+//! An entry, and the three fingerprints this room speaks in.
 
 use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use super::fingerprint::{self, Fingerprint};
 
 /// One entry or item, as it lies in the body it was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,12 +15,6 @@ pub struct Entry {
     pub digest: EntryDigest,
     /// From the `<` of its start tag to just behind the `>` of its end tag, or from brace to brace; in bytes.
     pub range: Range<usize>,
-}
-
-/// Adds one of several parts to a fingerprint, kept apart from the next by its length.
-pub(super) fn add_part(hasher: &mut Sha256, part: &[u8]) {
-    hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-    hasher.update(part);
 }
 
 macro_rules! fingerprint {
@@ -36,21 +30,6 @@ macro_rules! fingerprint {
 
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
-            }
-
-            /// What the hasher has seen, cut to 128 bits.
-            pub(super) fn finish(hasher: Sha256) -> Self {
-                let whole: [u8; 32] = hasher.finalize().into();
-                let mut half = [0; 16];
-                for (to, from) in half.iter_mut().zip(whole) {
-                    *to = from;
-                }
-                Self(half)
-            }
-
-            /// The fingerprint of these bytes alone.
-            pub fn of(bytes: &[u8]) -> Self {
-                Self::finish(Sha256::new_with_prefix(bytes))
             }
         }
 
@@ -81,10 +60,36 @@ fingerprint! {
     BodyDigest
 }
 
+impl EntryId {
+    /// Of an id as it means, without references and the white space around it.
+    pub fn of(id: &[u8]) -> Self {
+        Self(fingerprint::name(id))
+    }
+}
+
 impl From<EntryDigest> for EntryId {
     /// An entry without any id is identified by what it says (F14).
     fn from(digest: EntryDigest) -> Self {
         Self(digest.0)
+    }
+}
+
+impl From<Fingerprint> for EntryDigest {
+    fn from(fingerprint: Fingerprint) -> Self {
+        Self(fingerprint.finish())
+    }
+}
+
+impl From<Fingerprint> for BodyDigest {
+    fn from(fingerprint: Fingerprint) -> Self {
+        Self(fingerprint.finish())
+    }
+}
+
+impl BodyDigest {
+    /// Of these bytes alone.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(fingerprint::digest(bytes))
     }
 }
 
@@ -93,9 +98,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_is_the_first_half_of_a_sha256_and_shows_as_hex() {
-        let digest = BodyDigest::of(b"abc");
-        assert_eq!(format!("{digest:?}"), "ba7816bf8f01cfea414140de5dae2223");
-        assert_eq!(BodyDigest::from_bytes(*digest.as_bytes()), digest);
+    fn a_fingerprint_shows_as_hex_and_comes_back_from_its_bytes() {
+        let id = EntryId::of(b"abc");
+        assert_eq!(format!("{id:?}"), "ba7816bf8f01cfea414140de5dae2223");
+        assert_eq!(EntryId::from_bytes(*id.as_bytes()), id);
     }
 }

@@ -47,37 +47,35 @@ struct Shape {
     namespace: &'static str,
 }
 
-const ATOM: &str = "http://www.w3.org/2005/Atom";
 const BASES: [&str; 4] =
     ["", " xml:base='https://a.example/b/'", " xml:base='b/' xml:lang='fr'", " xml:lang=\"en\""];
 
 fn shape() -> impl Strategy<Value = Shape> {
-    let atom = (select(vec!["", "a:", "atom:"]), select(BASES.to_vec())).prop_map(|(p, base)| {
-        let xmlns =
-            if p.is_empty() { "xmlns".to_owned() } else { format!("xmlns:{}", p.trim_end_matches(':')) };
-        Shape {
-            format: Format::Atom,
-            open: format!("<{p}feed {xmlns}='{ATOM}' xmlns:n=\"urn:n\"{base}>"),
-            close: format!("</{p}feed >"),
-            entry: "entry",
-            prefix: p.to_owned(),
-            id: "id",
-            namespace: ATOM,
-        }
+    let versions = select(vec!["http://www.w3.org/2005/Atom", "http://purl.org/atom/ns#"]);
+    let atom =
+        (select(vec!["", "a:", "atom:"]), versions, select(BASES.to_vec())).prop_map(|(p, own, base)| {
+            let xmlns =
+                if p.is_empty() { "xmlns".to_owned() } else { format!("xmlns:{}", p.trim_end_matches(':')) };
+            Shape {
+                format: Format::Atom,
+                open: format!("<{p}feed {xmlns}='{own}' xmlns:n=\"urn:n\"{base}>"),
+                close: format!("</{p}feed >"),
+                entry: "entry",
+                prefix: p.to_owned(),
+                id: "id",
+                namespace: own,
+            }
+        });
+    let own = select(vec!["", "", "http://backend.userland.com/rss2"]);
+    let rss = (own, select(BASES.to_vec()), select(BASES.to_vec())).prop_map(|(own, base, inner)| Shape {
+        format: Format::Rss,
+        open: format!("<rss xmlns='{own}' xmlns:n='urn:n'{base}>\n<channel{inner} xmlns:m='urn:m'>"),
+        close: "</channel> </rss>".to_owned(),
+        entry: "item",
+        prefix: String::new(),
+        id: "guid",
+        namespace: own,
     });
-    let rss = (select(vec!["0.91", "2.0"]), select(BASES.to_vec()), select(BASES.to_vec())).prop_map(
-        |(version, base, inner)| Shape {
-            format: Format::Rss,
-            open: format!(
-                "<rss version=\"{version}\" xmlns:n='urn:n'{base}>\n<channel{inner} xmlns:m='urn:m'>"
-            ),
-            close: "</channel> </rss>".to_owned(),
-            entry: "item",
-            prefix: String::new(),
-            id: "guid",
-            namespace: "",
-        },
-    );
     let own = select(vec!["http://purl.org/rss/1.0/", "http://my.netscape.com/rdf/simple/0.9/"]);
     let rdf = (own, select(BASES.to_vec())).prop_map(|(own, base)| Shape {
         format: Format::Rdf,
@@ -103,7 +101,7 @@ fn words() -> impl Strategy<Value = String> {
         "x > y",
         "&amp;",
         "&#38;",
-        "&nbsp;",
+        "&#160;",
         "\n\t",
         "item",
         "'\"",
@@ -164,6 +162,11 @@ fn gap() -> impl Strategy<Value = String> {
         "<n:x> y </n:x>",
         "<n:entry xmlns:n='urn:m'><entry/></n:entry>",
         "<![CDATA[ </entry></item> ]]>",
+        // What changes without anything having been said.
+        "<t:total xmlns:t='http://purl.org/syndication/thread/1.0'><item/></t:total>",
+        "<u:updated xmlns:u='http://www.w3.org/2005/Atom'>2026</u:updated>",
+        "<ttl xmlns=''>60</ttl>",
+        "<items><item/><entry/></items>",
         "<![CDATA[‐]></feed></channel></rdf:RDF>‐]]>",
         "‐",
         "]",
@@ -178,7 +181,7 @@ fn prolog() -> impl Strategy<Value = (String, &'static Encoding)> {
         "\u{feff}",
         "<?xml version=\"1.0\" encoding='UTF-8'?>\n",
         "\u{feff}<?xml version='1.0'?><?xml-stylesheet href='a'?><!-- x -->",
-        "<!DOCTYPE feed [<!ENTITY e '<entry>]>'> <!-- ' --> ]>\n",
+        "<!DOCTYPE feed [<!ENTITY e 'entry]>'> <!-- ' --> ]>\n",
     ]);
     let old = select(vec![
         "windows-1252",
@@ -213,16 +216,20 @@ fn attributes() -> impl Strategy<Value = &'static str> {
 
 pub(super) fn xml_feed() -> impl Strategy<Value = Generated> {
     let id = select(vec!["", "1", "2", " 3\n", "<![CDATA[4]]>", "é‐"]);
-    let entry = (id, content(), any::<bool>(), attributes(), any::<bool>(), gap());
+    let entry = (id, content(), any::<bool>(), attributes(), gap());
+    // Whether an entry declares a prefix of its own, or does without one.
+    let own = select(vec![None, Some("z:"), Some("")]);
+    let entry = (entry, own);
     (prolog(), shape(), gap(), vec(entry, 0..6), gap()).prop_map(|(prolog, shape, before, entries, after)| {
         let Shape { format, open, close, entry: name, prefix, id, namespace } = shape;
         let (prolog, encoding) = prolog;
-        let entries = entries.into_iter().map(|(text, content, is_bare, attributes, has_own_prefix, gap)| {
-            // A prefix that this entry alone declares, and may use for all that is the format's.
-            let (p, xmlns) = if has_own_prefix && !namespace.is_empty() {
-                ("z:", format!(" xmlns:z='{namespace}'"))
-            } else {
-                (prefix.as_str(), String::new())
+        let entity = if prolog.contains("<!ENTITY e") { " &e;" } else { "" };
+        let entries = entries.into_iter().map(|((text, content, is_bare, attributes, gap), own)| {
+            // This entry's own way to call all that is the format's.
+            let (p, xmlns) = match own.filter(|_| !namespace.is_empty()) {
+                Some("") => ("", format!(" xmlns='{namespace}'")),
+                Some(own) => (own, format!(" xmlns:{}='{namespace}'", own.trim_end_matches(':'))),
+                None => (prefix.as_str(), String::new()),
             };
             let start = format!("{p}{name}{xmlns}{attributes}");
             let entry = if is_bare && content.is_empty() {
@@ -235,7 +242,7 @@ pub(super) fn xml_feed() -> impl Strategy<Value = Generated> {
         Generated {
             format,
             encoding,
-            head: format!("{prolog}{open}{before}<{prefix}title>feed</{prefix}title>"),
+            head: format!("{prolog}{open}{before}<{prefix}title>feed{entity}</{prefix}title>"),
             entries: entries.collect(),
             tail: format!("{after}{close}\n<!-- done -->"),
         }

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_best_id_that_says_anything_counts() {
-        let digest = EntryDigest::of(b"entry");
+        let digest = EntryDigest::from_bytes([7; 16]);
         let mut identity = Identity::default();
         identity.offer(3, b" title ");
         identity.begin(2);

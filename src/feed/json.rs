@@ -11,10 +11,9 @@ use serde::{
     de::{self, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use super::{
-    BodyDigest, Document, Entry, EntryDigest, Format, Volatile, entry::add_part, identity::Identity,
+    Document, Entry, EntryDigest, Format, Volatile, fingerprint::Fingerprint, identity::Identity,
     links::Links, namespaces::Name, tag::Unreadable, walk::MOST_ENTRIES,
 };
 
@@ -37,9 +36,9 @@ pub(super) fn feed(body: &[u8], volatile: &Volatile) -> Result<Document, Unreada
     let Values(items) = parse(list.get())?;
     let entries: Vec<_> =
         items.into_iter().map(|item| entry(item, body, volatile)).collect::<Result<_, _>>()?;
-    let mut context = Sha256::new();
+    let mut context = Fingerprint::new();
     for name in CONTEXT {
-        add_part(&mut context, feed.get(name).map(|raw| raw.get().as_bytes()).unwrap_or_default());
+        context.add_part(feed.get(name).map(|raw| raw.get().as_bytes()).unwrap_or_default());
     }
     let links = links(&feed);
     let inside = range_of(list, body).start.saturating_add(1);
@@ -47,8 +46,8 @@ pub(super) fn feed(body: &[u8], volatile: &Volatile) -> Result<Document, Unreada
         format: Format::JsonFeed,
         insert_at: entries.last().map_or(inside, |last| last.range.end),
         entries,
-        envelope: BodyDigest::finish(feed.hash(|name| name == "items" || volatile.in_feed(bare(name)))),
-        context: BodyDigest::finish(context),
+        envelope: feed.hash(|name| name == "items" || volatile.in_feed(bare(name))).into(),
+        context: context.into(),
         self_link: links.own,
         hub_links: links.hubs,
         link_base: links.base,
@@ -57,7 +56,7 @@ pub(super) fn feed(body: &[u8], volatile: &Volatile) -> Result<Document, Unreada
 
 fn entry(item: &RawValue, body: &[u8], volatile: &Volatile) -> Result<Entry, Unreadable> {
     let members: Members<'_> = parse(item.get())?;
-    let digest = EntryDigest::finish(members.hash(|name| volatile.in_entry(bare(name))));
+    let digest = EntryDigest::from(members.hash(|name| volatile.in_entry(bare(name))));
     let mut identity = Identity::default();
     for (rank, name) in ["id", "url"].into_iter().enumerate() {
         // Readers are told to take an id that is a number for its text.
@@ -120,14 +119,14 @@ impl<'b> Members<'b> {
         parse(self.get(wanted)?.get()).ok()
     }
 
-    /// A hasher that has seen every member but those left out, and no white space between them.
-    fn hash(&self, is_left_out: impl Fn(&str) -> bool) -> Sha256 {
-        let mut hasher = Sha256::new();
+    /// Of every member but those left out, and of no white space between them.
+    fn hash(&self, is_left_out: impl Fn(&str) -> bool) -> Fingerprint {
+        let mut fingerprint = Fingerprint::new();
         for (name, value) in self.0.iter().filter(|(name, _)| !is_left_out(name)) {
-            add_part(&mut hasher, name.as_bytes());
-            add_part(&mut hasher, value.get().as_bytes());
+            fingerprint.add_part(name.as_bytes());
+            fingerprint.add_part(value.get().as_bytes());
         }
-        hasher
+        fingerprint
     }
 
     fn has_duplicates(&self) -> bool {

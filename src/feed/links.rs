@@ -1,6 +1,7 @@
 //! Where a document says its hubs and itself are to be found: what counts as such a link (L01, L04, L05, L07).
 
 use super::{
+    namespaces,
     tag::{self, Attribute},
     text,
 };
@@ -67,6 +68,16 @@ fn is_usable(href: &str) -> bool {
 /// Whether a link of an entry leads to the replies to it (RFC 4685), and so may say how many there are.
 pub(super) fn leads_to_replies(attributes: &[Attribute<'_>]) -> bool {
     tag::find(attributes, b"rel").is_some_and(|rel| is_relation(rel.trim_ascii(), b"replies"))
+}
+
+/// Whether this attribute of such a link counts them: `thr:count`, `thr:updated`, or a title that says "3 Comments".
+pub(super) fn counts_replies(attribute: &Attribute<'_>) -> bool {
+    let has_prefix = attribute.name.contains(&b':');
+    match namespaces::local(attribute.name) {
+        b"count" | b"updated" => has_prefix,
+        b"title" => !has_prefix,
+        _ => false,
+    }
 }
 
 /// RFC 4287 lets a registered relation be written as the URL of the registry too.

@@ -16,17 +16,20 @@
 //!
 //! # Decisions
 //!
-//! - *The XML parser sees positions only.* Names, attributes and text are read from the original bytes, so that the
-//!   same code serves every ASCII-compatible encoding without a converter.
+//! - *Everything is read where it lies*, so that the same code serves every ASCII-compatible encoding without a converter.
 //! - *Atom 0.3 is understood.* What it calls its entries and their ids is what Atom 1.0 calls them.
-//! - *Strict about structure, lenient about entities.* A named entity nobody declared (`&nbsp;` in an RSS description)
-//!   changes no structure, so it does not cost a feed its splitting.
+//! - *Strict, but for prefixes nobody declared.* Whatever XML 1.0 refuses is opaque: a stray `&nbsp;`, `]]>` in text, XML
+//!   1.1. So is a DOCTYPE that could change what the rest says: a default attribute, markup in an entity. A prefix that was
+//!   never declared is an error to some readers and none to XML itself; many feeds have one, and it stands in no name that
+//!   decides anything.
 //! - *Comments beside the feed's own elements are noise.* Page caches stamp the time of rendering in them.
-//! - *A link to an entry's replies is volatile.* It counts them: `thr:count` (RFC 4685), or a title that says "3 Comments".
+//! - *What counts an entry's replies is volatile*, also in the link that leads to them: `thr:count` (RFC 4685), or a title
+//!   that says "3 Comments".
 //! - *White space between the members of a JSON Feed, or of its items, is noise too*, and so is a member with the bare
 //!   name of a volatile element.
 //! - *The table of contents of RSS 1.0 is volatile.* It repeats the entries, so that it changes with each of them.
 
+mod aside;
 mod atom;
 #[cfg(test)]
 mod conformance;
@@ -34,9 +37,11 @@ mod dialect;
 mod diff;
 #[cfg(test)]
 mod differential;
+mod doctype;
 mod document;
 mod encoding;
 mod entry;
+mod fingerprint;
 #[cfg(test)]
 mod generated;
 mod html;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     tag::{Attribute, Unreadable},
-    text::decoded,
+    text,
 };
 
 /// A feed in the wild declares a dozen or two. The bound keeps looking one up cheap whatever a publisher declares.
@@ -45,19 +45,28 @@ pub(super) struct Scope<'b> {
 }
 
 impl<'b> Scope<'b> {
-    /// An element begins: its declarations come into force, for its own name too.
+    /// An element begins: its declarations come into force, for its own name too. An error if one is against the rules
+    /// (Namespaces in XML 1.0, 2 and 3), since readers would differ on what it means.
     pub(super) fn enter(&mut self, depth: usize, attributes: &[Attribute<'b>]) -> Result<(), Unreadable> {
         for attribute in attributes {
             let prefix = match attribute.name {
                 b"xmlns" => &b""[..],
-                [b'x', b'm', b'l', b'n', b's', b':', prefix @ ..] => prefix,
+                [b'x', b'm', b'l', b'n', b's', b':', prefix @ ..] => {
+                    let is_unbound = prefix.is_empty() || attribute.value.is_empty();
+                    let is_fixed = matches!(prefix, b"xmlns" | b"xml") && attribute.value != XML;
+                    if is_unbound || is_fixed {
+                        return Err(Unreadable);
+                    }
+                    prefix
+                }
                 _ => continue,
             };
             if self.bindings.len() >= MOST_BINDINGS {
                 return Err(Unreadable);
             }
             let namespace = if attribute.value.contains(&b'&') {
-                Cow::Owned(decoded(attribute.value))
+                // An entity that we do not expand could make it any namespace.
+                Cow::Owned(text::known(attribute.value).ok_or(Unreadable)?)
             } else {
                 Cow::Borrowed(attribute.value)
             };
@@ -100,6 +109,9 @@ impl<'b> Scope<'b> {
     }
 }
 
+/// What the prefix `xml` stands for, always.
+const XML: &[u8] = b"http://www.w3.org/XML/1998/namespace";
+
 /// Not a name of a namespace, so it equals none.
 const UNDECLARED: &[u8] = b"\0";
 
@@ -111,7 +123,10 @@ pub(super) fn local(qualified: &[u8]) -> &[u8] {
 fn split(qualified: &[u8]) -> (Option<&[u8]>, &[u8]) {
     let parts = qualified.iter().position(|&b| b == b':').and_then(|colon| qualified.split_at_checked(colon));
     match parts {
-        Some((prefix, [_colon, local @ ..])) => (Some(prefix), local),
+        Some((prefix, [_colon, local @ ..])) if !prefix.is_empty() && !local.is_empty() => {
+            (Some(prefix), local)
+        }
+        // A colon at either end sets nothing apart.
         _ => (None, qualified),
     }
 }
@@ -145,6 +160,32 @@ mod tests {
         scope.enter(1, &[xmlns("xmlns:p", "a&amp;b")]).unwrap();
         assert!(scope.element(b"p:x").is(b"a&b", b"x"));
         assert_eq!(scope.attribute(&[xmlns("p:y", "1"), xmlns("y", "2")], b"a&b", b"y"), Some(&b"1"[..]));
+    }
+
+    /// F23
+    #[test]
+    fn declarations_that_readers_may_read_differently_are_refused() {
+        let bad = [
+            ("xmlns:", "a"),
+            ("xmlns:p", ""),
+            ("xmlns:xml", "http://www.w3.org/2005/Atom"),
+            ("xmlns:xmlns", "a"),
+            ("xmlns:p", "&e;"),
+            ("xmlns", "a&e;"),
+        ];
+        for (name, value) in bad {
+            assert_eq!(Scope::default().enter(1, &[xmlns(name, value)]), Err(Unreadable), "{name} {value}");
+        }
+        let xml = xmlns("xmlns:xml", "http://www.w3.org/XML/1998/namespace");
+        assert_eq!(Scope::default().enter(1, &[xml]), Ok(()));
+    }
+
+    #[test]
+    fn a_colon_at_an_end_of_a_name_makes_no_prefix() {
+        let mut scope = Scope::default();
+        scope.enter(1, &[xmlns("xmlns", "own")]).unwrap();
+        assert!(!scope.element(b":b").is(b"own", b"b") && scope.element(b":b").is(b"own", b":b"));
+        assert_eq!(local(b"b:"), b"b:");
     }
 
     #[test]

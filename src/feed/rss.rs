@@ -32,6 +32,11 @@ pub(super) fn is_item(name: Name<'_>) -> bool {
     name.is(b"", b"item")
 }
 
+/// RSS 1.0's table of contents: it names every item, so it changes when one comes or goes.
+pub(super) fn is_contents(name: Name<'_>) -> bool {
+    name.is(b"", b"items")
+}
+
 /// Publishers also leave Atom's namespace off the link they copied from Atom (L04).
 pub(super) fn is_link(name: Name<'_>) -> bool {
     name.is(b"", b"link")

@@ -1,22 +1,23 @@
-//! An entry means what its surroundings make of it: prefixes, `xml:base`, `xml:lang`. They are read here without a line
-//! of this room's own code, and must be the same in what a subscriber gets as in what the publisher wrote.
+//! An entry means what its surroundings make of it: prefixes, `xml:base`, `xml:lang`. They are read here by another
+//! reader, without a line of this room's own code, and must be the same in what a subscriber gets as in what the publisher
+//! wrote.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use encoding_rs::Encoding;
 use proptest::prelude::*;
-use quick_xml::{
-    Reader,
-    events::{BytesStart, Event},
-};
+use roxmltree::{Document, Node, ParsingOptions};
 
 use super::{Entry, Reading, Volatile, generated, news, read, render};
 
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
 /// What is in force for an element and, with its own name last, where it stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Surroundings {
     /// By prefix.
     namespaces: BTreeMap<String, String>,
+    /// Outermost first.
     bases: Vec<String>,
     language: Option<String>,
     /// Namespaces and local names.
@@ -24,61 +25,34 @@ struct Surroundings {
 }
 
 impl Surroundings {
-    /// Those of an element in these.
-    fn with(&self, element: &BytesStart<'_>) -> Self {
-        let mut own = self.clone();
-        for attribute in element.attributes() {
-            let attribute = attribute.unwrap();
-            let value = attribute.value.as_ref().to_owned();
-            match attribute.key.as_ref() {
-                "xmlns" => drop(own.namespaces.insert(String::new(), value)),
-                "xml:base" => own.bases.push(value),
-                "xml:lang" => own.language = Some(value),
-                name => {
-                    if let Some(prefix) = name.strip_prefix("xmlns:") {
-                        own.namespaces.insert(prefix.to_owned(), value);
-                    }
-                }
-            }
-        }
-        let name = element.name();
-        let (prefix, local) = name.as_ref().split_once(':').unwrap_or(("", name.as_ref()));
-        let namespace = own.namespaces.get(prefix).cloned().unwrap_or_default();
-        own.path.push((namespace, local.to_owned()));
-        own
+    fn of(element: Node<'_, '_>) -> Self {
+        let outwards = || element.ancestors().filter(Node::is_element);
+        let said = |name: &'static str| {
+            outwards().filter_map(move |node| node.attribute((XML, name))).map(str::to_owned)
+        };
+        let mut bases: Vec<_> = said("base").collect();
+        bases.reverse();
+        let mut path: Vec<_> = outwards()
+            .map(|node| {
+                let name = node.tag_name();
+                (name.namespace().unwrap_or_default().to_owned(), name.name().to_owned())
+            })
+            .collect();
+        path.reverse();
+        let namespaces = element.namespaces();
+        let namespaces = namespaces.map(|ns| (ns.name().unwrap_or_default().to_owned(), ns.uri().to_owned()));
+        Self { namespaces: namespaces.collect(), bases, language: said("lang").next(), path }
     }
 }
 
-/// Of each element of a well-formed document, by where it begins.
+/// Of each element of a document, by where it begins; fails if it is not well-formed.
 fn surroundings(text: &str) -> BTreeMap<usize, Surroundings> {
     let document = text.trim_start_matches('\u{feff}');
     let mark = text.len() - document.len();
-    let mut reader = Reader::from_str(document);
-    let mut found = BTreeMap::new();
-    let mut open = vec![Surroundings::default()];
-    let mut roots = 0;
-    loop {
-        let at = mark + usize::try_from(reader.buffer_position()).unwrap();
-        let event = reader.read_event().unwrap();
-        let outer = open.last().unwrap().clone();
-        match event {
-            Event::Start(element) => {
-                roots += usize::from(open.len() == 1);
-                open.push(outer.with(&element));
-                found.insert(at, outer.with(&element));
-            }
-            Event::Empty(element) => {
-                roots += usize::from(open.len() == 1);
-                found.insert(at, outer.with(&element));
-            }
-            Event::End(_) => drop(open.pop()),
-            Event::Text(text) => assert!(open.len() > 1 || text.chars().all(char::is_whitespace)),
-            Event::Eof => break,
-            _ => {}
-        }
-    }
-    assert_eq!((open.len(), roots), (1, 1), "one root, and closed");
-    found
+    let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(document, options).unwrap();
+    let elements = document.descendants().filter(Node::is_element);
+    elements.map(|element| (mark + element.range().start, Surroundings::of(element))).collect()
 }
 
 fn decoded(encoding: &'static Encoding, bytes: &[u8]) -> String {

@@ -3,7 +3,7 @@
 //! The parser hands over where a tag begins and ends and looks no closer; what lies between is held to the letter of
 //! XML here, because a tag that two readers may read differently must not decide what is cut out.
 
-use super::text::references_are_sound;
+use super::{doctype::Entities, text};
 
 /// The body is not a document we can vouch for, so it is opaque (F23). Why does not matter to anyone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,42 +16,45 @@ pub(super) struct Attribute<'b> {
     pub(super) value: &'b [u8],
 }
 
-/// Takes apart what stands between `<` and `>` or `/>`: gives the name, and puts the attributes into `attributes`.
+/// Takes a tag apart, from behind its `<`: gives the name and what follows the last attribute and the white space behind
+/// that, which is for the caller to judge, and puts the attributes into `attributes`.
 pub(super) fn parse<'b>(
-    inner: &'b [u8],
+    written: &'b [u8],
+    entities: &Entities<'_>,
     attributes: &mut Vec<Attribute<'b>>,
-) -> Result<&'b [u8], Unreadable> {
+) -> Result<(&'b [u8], &'b [u8]), Unreadable> {
     attributes.clear();
-    let (name, mut rest) = split_name(inner).ok_or(Unreadable)?;
+    let (name, mut rest) = split_name(written).ok_or(Unreadable)?;
     loop {
-        let trimmed = rest.trim_ascii_start();
-        if trimmed.is_empty() {
+        let trimmed = skip_spaces(rest);
+        if matches!(trimmed, [] | [b'>' | b'/' | b'?', ..]) {
+            rest = trimmed;
             break;
         }
         // Attributes are kept apart by white space, also from the name.
         if trimmed.len() == rest.len() {
             return Err(Unreadable);
         }
-        let (attribute, after) = one_attribute(trimmed).ok_or(Unreadable)?;
+        let (attribute, after) = one_attribute(trimmed, entities).ok_or(Unreadable)?;
         attributes.push(attribute);
         rest = after;
     }
-    if has_duplicates(attributes) { Err(Unreadable) } else { Ok(name) }
+    if has_duplicates(attributes) { Err(Unreadable) } else { Ok((name, rest)) }
 }
 
-fn one_attribute(bytes: &[u8]) -> Option<(Attribute<'_>, &[u8])> {
-    let (name, rest) = split_name(bytes)?;
-    let rest = rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
+fn one_attribute<'b>(written: &'b [u8], entities: &Entities<'_>) -> Option<(Attribute<'b>, &'b [u8])> {
+    let (name, rest) = split_name(written)?;
+    let rest = skip_spaces(skip_spaces(rest).strip_prefix(b"=")?);
     let (&quote, rest) = rest.split_first().filter(|(quote, _)| matches!(quote, b'"' | b'\''))?;
     // Most values end before anything else is to be looked at.
-    let (value, after) = split_at_first(rest, |b| b == quote || matches!(b, b'<' | b'&'));
-    if let Some(after) = after.strip_prefix(&[quote]) {
-        return Some((Attribute { name, value }, after));
+    let (mut value, mut after) = rest.split_at_checked(memchr::memchr3(quote, b'<', b'&', rest)?)?;
+    if !after.starts_with(&[quote]) {
+        (value, after) = rest.split_at_checked(memchr::memchr(quote, rest)?)?;
+        if value.contains(&b'<') || !text::references_are_sound(value, entities) {
+            return None;
+        }
     }
-    let (value, after) = split_at_first(rest, |b| b == quote);
-    let after = after.strip_prefix(&[quote])?;
-    let sound = !value.contains(&b'<') && references_are_sound(value);
-    sound.then_some((Attribute { name, value }, after))
+    Some((Attribute { name, value }, after.get(1..)?))
 }
 
 /// The first attribute of that name.
@@ -73,69 +76,100 @@ fn has_duplicates(attributes: &[Attribute<'_>]) -> bool {
     names.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
 }
 
-/// Whether the bytes are a name as far as ASCII goes. All else may be a letter in some encoding.
+/// Whether the bytes are a name.
 pub(super) fn is_name(bytes: &[u8]) -> bool {
     split_name(bytes).is_some_and(|(_, rest)| rest.is_empty())
 }
 
 /// The name these bytes begin with, and what follows it.
-fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (name, rest) = split_at_first(bytes, |b| !may_be_in_name(b));
-    let begins = name.first().is_some_and(|b| !matches!(b, b'0'..=b'9' | b'-' | b'.'));
-    begins.then_some((name, rest))
+pub(super) fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|&b| !may_be_in_name(b)).unwrap_or(bytes.len());
+    let (name, rest) = bytes.split_at_checked(end)?;
+    let begins = match name.first()? {
+        b'0'..=b'9' | b'-' | b'.' => false,
+        _ => true,
+    };
+    (begins && (name.is_ascii() || is_name_beyond_ascii(name))).then_some((name, rest))
 }
 
 const fn may_be_in_name(b: u8) -> bool {
     matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b':' | b'-' | b'.' | 0x80..)
 }
 
+/// By the letter of XML 1.0, if this is UTF-8. In an old encoding anything beyond ASCII may be a letter: what is none
+/// there is refused by no reader that knows more than ASCII anyway.
+fn is_name_beyond_ascii(name: &[u8]) -> bool {
+    let Ok(name) = std::str::from_utf8(name) else { return true };
+    name.char_indices().all(|(at, c)| {
+        let begins = c.is_ascii()
+            || matches!(c,
+                '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{2FF}' | '\u{370}'..='\u{37D}'
+                | '\u{37F}'..='\u{1FFF}' | '\u{200C}' | '\u{200D}' | '\u{2070}'..='\u{218F}'
+                | '\u{2C00}'..='\u{2FEF}' | '\u{3001}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}'
+                | '\u{FDF0}'..='\u{FFFD}' | '\u{10000}'..='\u{EFFFF}');
+        begins || (at > 0 && matches!(c, '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}' | '\u{2040}'))
+    })
+}
+
 pub(super) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-fn split_at_first(bytes: &[u8], stop: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
-    let at = bytes.iter().position(|&b| stop(b)).unwrap_or(bytes.len());
-    bytes.split_at_checked(at).unwrap_or((bytes, &[]))
+/// What follows the white space at the beginning, if there is any.
+pub(super) fn skip_spaces(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|&b| !is_space(b)).unwrap_or(bytes.len());
+    bytes.get(end..).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(inner: &[u8]) -> Option<Vec<String>> {
+    /// Of a tag that ends as it should.
+    fn names(tag: &[u8]) -> Option<Vec<String>> {
         let mut attributes = Vec::new();
-        let name = parse(inner, &mut attributes).ok()?;
+        let (name, rest) = parse(tag, &Entities::default(), &mut attributes).ok()?;
+        assert!(rest == b">" || rest == b"/>" || rest == b"?>", "{}", String::from_utf8_lossy(rest));
         let all = std::iter::once(name).chain(attributes.iter().flat_map(|a| [a.name, a.value]));
         Some(all.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect())
     }
 
     #[test]
     fn a_tag_comes_apart_into_its_name_and_its_attributes_as_written() {
-        assert_eq!(names(b"a:b"), Some(vec!["a:b".into()]));
-        let spaced = names(b"link rel = 'self'\n\thref=\"?a=1&amp;b='2'\" ").unwrap();
-        assert_eq!(spaced, ["link", "rel", "self", "href", "?a=1&amp;b='2'"]);
+        assert_eq!(names(b"a:b>"), Some(vec!["a:b".into()]));
+        assert_eq!(names("été/>".as_bytes()), Some(vec!["été".into()]));
+        let spaced = names(b"link rel = 'self'\n\thref=\"?a=1&amp;b='>2'\" />").unwrap();
+        assert_eq!(spaced, ["link", "rel", "self", "href", "?a=1&amp;b='>2'"]);
     }
 
+    /// F23
     #[test]
     fn a_tag_that_readers_may_read_differently_is_not_read() {
-        let bad: [&[u8]; 14] = [
-            b"",
-            b" a",
-            b"1a",
-            b"a/b",
-            b"a b",
-            b"a b=c",
-            b"a b='c",
-            b"a b='1'c='2'",
-            b"a b='<'",
-            b"a b='&'",
-            b"a b='1' b='2'",
-            b"a =''",
-            b"a b=''/",
-            b"a\"b='c'",
+        let bad = [
+            "",
+            ">",
+            " a>",
+            "1a>",
+            "a b>",
+            "a b=c>",
+            "a b='c>",
+            "a b='1'c='2'>",
+            "a b='<'>",
+            "a b='&'>",
+            "a b='&nbsp;'>",
+            "a b='1' b='2'>",
+            "a =''>",
+            "a\"b='c'>",
+            "a <b",
+            "‹a>",
+            "a×>",
+            "a ·b=''>",
+            "a b",
+            "a 'b'>",
         ];
-        for inner in bad {
-            assert_eq!(names(inner), None, "{}", String::from_utf8_lossy(inner));
+        for tag in bad {
+            let parsed = parse(tag.as_bytes(), &Entities::default(), &mut Vec::new());
+            assert!(parsed.is_err(), "{tag}");
         }
     }
 
@@ -146,7 +180,7 @@ mod tests {
         for n in 0..100 {
             write!(tag, " n{n}=''").unwrap();
         }
-        assert!(names(tag.as_bytes()).is_some());
-        assert_eq!(names(format!("{tag} n7=''").as_bytes()), None);
+        assert!(names(format!("{tag}>").as_bytes()).is_some());
+        assert_eq!(names(format!("{tag} n7=''>").as_bytes()), None);
     }
 }

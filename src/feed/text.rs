@@ -2,7 +2,7 @@
 //!
 //! Entities a document declares itself are never expanded (X08); they stay as written, which serves an id just as well.
 
-use super::tag::is_name;
+use super::{doctype::Entities, tag::is_name};
 
 /// What stands between `&` and `;`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +34,37 @@ fn number(digits: &[u8], radix: u32) -> Option<char> {
         return None;
     }
     let number = u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()?;
-    char::from_u32(number).filter(|&c| c != '\0')
+    char::from_u32(number).filter(|&c| is_character(c))
 }
 
-/// Whether these bytes, from `&` to `;`, are a reference.
-pub(super) fn is_reference(written: &[u8]) -> bool {
-    matches!(written, [b'&', inner @ .., b';'] if Reference::parse(inner).is_some())
+/// Whether XML 1.0 has this character at all, written or referred to.
+pub(super) const fn is_character(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
+}
+
+/// How long the reference is that these bytes begin with; `None` if it is none, or one to an entity that the document
+/// does not have.
+pub(super) fn reference(written: &[u8], entities: &Entities<'_>) -> Option<usize> {
+    let name = inner(written.strip_prefix(b"&")?)?;
+    let is_sound = match Reference::parse(name)? {
+        Reference::Char(_) => true,
+        Reference::Named => entities.include(name),
+    };
+    is_sound.then(|| name.len().saturating_add(b"&;".len()))
 }
 
 /// Whether every `&` in these bytes begins a reference.
-pub(super) fn references_are_sound(written: &[u8]) -> bool {
-    written.split(|&b| b == b'&').skip(1).all(|piece| inner(piece).and_then(Reference::parse).is_some())
+pub(super) fn references_are_sound(written: &[u8], entities: &Entities<'_>) -> bool {
+    memchr::memchr_iter(b'&', written)
+        .all(|at| written.get(at..).and_then(|rest| reference(rest, entities)).is_some())
+}
+
+/// Whether every `&` in these bytes begins a reference to a character that is no markup.
+pub(super) fn references_are_characters(written: &[u8]) -> bool {
+    written.split(|&b| b == b'&').skip(1).filter_map(inner).all(|name| {
+        let reference = Reference::parse(name).filter(|_| name.starts_with(b"#"));
+        matches!(reference, Some(Reference::Char(c)) if !matches!(c, '<' | '&'))
+    }) && references_are_sound(written, &Entities::default())
 }
 
 /// Appends what the text means: references resolved, all else as it is.
@@ -70,6 +90,12 @@ pub(super) fn decoded(written: &[u8]) -> Vec<u8> {
     out
 }
 
+/// What they mean, if no entity stands in the way.
+pub(super) fn known(written: &[u8]) -> Option<Vec<u8>> {
+    let mut references = written.split(|&b| b == b'&').skip(1).map(|piece| Reference::parse(inner(piece)?));
+    references.all(|reference| matches!(reference, Some(Reference::Char(_)))).then(|| decoded(written))
+}
+
 /// What stands before the `;`.
 fn inner(piece: &[u8]) -> Option<&[u8]> {
     // No reference worth the name is longer; without a bound, many `&` before one far `;` would be quadratic.
@@ -89,14 +115,28 @@ mod tests {
         assert_eq!(decoded(b"no reference"), b"no reference");
     }
 
+    /// F23
     #[test]
-    fn a_lone_ampersand_or_an_impossible_character_is_no_reference() {
-        assert!(references_are_sound(b"?a=1&amp;b=2"));
-        assert!(references_are_sound(b"nothing"));
-        for bad in [&b"?a=1&b=2"[..], b"&", b"&;", b"&#;", b"&#x;", b"&#xD800;", b"&#0;", b"&#+1;", b"& amp;"]
-        {
-            assert!(!references_are_sound(bad), "{bad:?}");
+    fn a_lone_ampersand_an_impossible_character_or_an_unknown_entity_is_no_reference() {
+        let none = Entities::default();
+        assert!(references_are_sound(b"?a=1&amp;b=2&#x10FFFF;", &none));
+        assert!(references_are_sound(b"nothing", &none));
+        let bad = [
+            "?a=1&b=2", "&", "&;", "&#;", "&#x;", "&#xD800;", "&#0;", "&#1;", "&#x1F;", "&#xFFFE;", "&#+1;",
+            "& amp;", "&1;", "&amp", "&nbsp;",
+        ];
+        for bad in bad {
+            assert!(!references_are_sound(bad.as_bytes(), &none), "{bad}");
         }
-        assert!(is_reference(b"&eacute;") && !is_reference(b"&1;") && !is_reference(b"&amp"));
+        assert_eq!(reference(b"&eacute;s", &none), None);
+        assert_eq!(reference(b"&lt;s", &none), Some(4));
+    }
+
+    #[test]
+    fn an_entity_may_stand_for_characters_and_for_no_markup() {
+        assert!(references_are_characters(b"caf&#233; &#xe9;"));
+        for bad in ["&lt;", "&#60;", "&#x26;", "&e;", "&", "&#60"] {
+            assert!(!references_are_characters(bad.as_bytes()), "{bad}");
+        }
     }
 }

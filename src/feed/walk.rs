@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use sha2::{Digest, Sha256};
-
 use super::{
-    BodyDigest, Document, Entry, Volatile, atom,
+    Document, Entry, EntryDigest, Volatile, atom,
     dialect::{Dialect, Level, Role},
     encoding::Source,
-    entry::{EntryDigest, add_part},
+    fingerprint::Fingerprint,
     identity::Identity,
     links::{self, Links},
     namespaces::{self, Scope},
@@ -69,7 +67,7 @@ struct Walk<'s, 'b> {
     entries: Vec<Entry>,
     links: Links,
     envelope: Remainder<'b>,
-    context: Sha256,
+    context: Fingerprint,
 }
 
 impl<'s, 'b> Walk<'s, 'b> {
@@ -87,9 +85,11 @@ impl<'s, 'b> Walk<'s, 'b> {
             entries: Vec::new(),
             links: Links::default(),
             envelope: Remainder::new(source.body, source.start),
-            context: Sha256::new(),
+            context: Fingerprint::new(),
         };
         walk.add_context(source.label.as_bytes());
+        // Under another label the same bytes say something else.
+        walk.envelope.include(source.label.as_bytes());
         walk
     }
 
@@ -108,7 +108,7 @@ impl<'s, 'b> Walk<'s, 'b> {
                 self.add_context(self.source.bytes(event.range.clone()));
                 Ok(())
             }
-            Kind::Text | Kind::Reference | Kind::CData => {
+            Kind::Text | Kind::CData => {
                 self.text(event);
                 Ok(())
             }
@@ -141,14 +141,19 @@ impl<'s, 'b> Walk<'s, 'b> {
                 let local = namespaces::local(name);
                 let is_child = event.depth == self.depth.saturating_add(1);
                 let may_identify = is_child && dialect.may_identify(local);
-                let may_count = local == b"link" && links::leads_to_replies(attributes);
-                let may_be_volatile =
-                    entry.volatile.is_none() && (may_count || self.volatile.may_be_in_entry(local));
-                if may_identify || may_be_volatile {
+                let counts = entry.volatile.is_none();
+                let may_be_volatile = counts && self.volatile.may_be_in_entry(local);
+                let may_count_replies = counts && local == b"link" && links::leads_to_replies(attributes);
+                if may_identify || may_be_volatile || may_count_replies {
                     let name = dialect.canonical(self.scope.element(name));
-                    let counts = may_count && atom::is_link(name);
-                    if may_be_volatile && (counts || self.volatile.in_entry(name)) {
+                    if may_be_volatile && self.volatile.in_entry(name) {
                         entry.volatile = Some((event.range.start, event.depth));
+                    } else if may_count_replies && atom::is_link(name) {
+                        for attribute in
+                            attributes.iter().filter(|attribute| links::counts_replies(attribute))
+                        {
+                            entry.digest.leave_out(self.source.range_of(attribute.value));
+                        }
                     }
                     if is_child && let Some(rank) = dialect.identifies(name) {
                         entry.identity.begin(rank);
@@ -184,7 +189,7 @@ impl<'s, 'b> Walk<'s, 'b> {
                     self.links.look_at(attributes);
                 }
                 self.depth = event.depth;
-                self.inside = if self.volatile.in_feed(name) {
+                self.inside = if dialect.is_contents(name) || self.volatile.in_feed(name) {
                     Inside::Volatile(event.range.start)
                 } else {
                     Inside::Other
@@ -257,7 +262,7 @@ impl<'s, 'b> Walk<'s, 'b> {
     }
 
     fn add_context(&mut self, part: &[u8]) {
-        add_part(&mut self.context, part);
+        self.context.add_part(part);
     }
 
     fn finish(self) -> Result<Document, Unreadable> {
@@ -272,8 +277,8 @@ impl<'s, 'b> Walk<'s, 'b> {
         Ok(Document {
             format: dialect.format(),
             entries: self.entries,
-            envelope: BodyDigest::finish(self.envelope.finish(self.source.body.len())),
-            context: BodyDigest::finish(self.context),
+            envelope: self.envelope.finish(self.source.body.len()).into(),
+            context: self.context.into(),
             self_link: self.links.own,
             hub_links: self.links.hubs,
             link_base: self.links.base,
@@ -297,7 +302,7 @@ impl OpenEntry<'_> {
     }
 
     fn close(self, end: usize) -> Entry {
-        let digest = EntryDigest::finish(self.digest.finish(end));
+        let digest = EntryDigest::from(self.digest.finish(end));
         Entry { id: self.identity.settle(digest), digest, range: self.start..end }
     }
 }

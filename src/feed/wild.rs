@@ -34,7 +34,7 @@ pub(super) const FEEDS: &[(&str, Format, usize, &[&str])] = &[
     ),
     ("empty.atom.xml", Format::Atom, 0, &[]),
     ("empty.rss.xml", Format::Rss, 0, &[]),
-    // An entity nobody declared stays as it is written.
+    // An entity stays as it is written, in an id too.
     ("entities.rss.xml", Format::Rss, 2, &["https://cafe.example/?p=1&x=2", "caf&eacute;-2"]),
     ("feedburner.rss.xml", Format::Rss, 2, &["tag:burn.example,1999:blog-5.post-60"]),
     ("ghost.rss.xml", Format::Rss, 2, &["68fc1e2ab0f1c80001a3d111", "68fc1e2ab0f1c80001a3d110"]),
@@ -124,6 +124,7 @@ pub(super) const FEEDS: &[(&str, Format, usize, &[&str])] = &[
     ("broken-blank-line-first.rss.xml", Format::Opaque, 0, &[]),
     ("broken-control-character.rss.xml", Format::Opaque, 0, &[]),
     ("broken-encoding.rss.xml", Format::Opaque, 0, &[]),
+    ("broken-entities.rss.xml", Format::Opaque, 0, &[]),
     ("broken-tags.atom.xml", Format::Opaque, 0, &[]),
     ("broken-text-after.rss.xml", Format::Opaque, 0, &[]),
     ("broken-two-marks.rss.xml", Format::Opaque, 0, &[]),
@@ -244,6 +245,7 @@ fn the_noise_of_each_publisher_is_no_news_and_what_it_says_is() {
         ("wordpress.rss.xml", "Leeks, again", "Leeks, once more", Some(1)),
         ("wordpress.atom.xml", "<thr:total>4<", "<thr:total>5<", None),
         ("wordpress.atom.xml", "#comments\" thr:count=\"4\"", "#comments\" thr:count=\"5\"", None),
+        ("wordpress.atom.xml", "#comments\" thr:count", "#talk\" thr:count", Some(1)),
         ("blogger.atom.xml", "title='2 Comments'", "title='3 Comments'", None),
         ("blogger.atom.xml", "<openSearch:totalResults>212<", "<openSearch:totalResults>213<", None),
         ("blogger.atom.xml", "<title type='text'></title>", "<title type='text'>b</title>", Some(1)),

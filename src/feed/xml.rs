@@ -1,14 +1,18 @@
-//! Where the pieces of an XML document begin and end, and whether it is one: the only file that knows quick-xml.
+//! Where the pieces of an XML document begin and end, and whether it is one (XML 1.0, fifth edition).
 //!
-//! quick-xml finds the ends of tags, comments, CDATA sections and DOCTYPEs. Everything it leaves to its caller is
-//! checked here: one root, matching end tags, sound tags and references, nothing but white space outside, a bound on
-//! depth (X08). A DOCTYPE is stepped over; nothing in it is ever expanded or loaded.
+//! Positions are all that is wanted here, and everything that makes a document well-formed has to be checked: one root,
+//! matching end tags, sound tags and references, nothing but white space outside, and a bound on depth (X08). A library
+//! hands out positions and leaves most of the checks to its caller, so that every byte was looked at twice, and it reads
+//! UTF-8 only, so that other encodings had to be copied; this looks once, in place. Another reader holds it to its word
+//! (`feed::surroundings`, `tests/fuzz`).
 
 use std::ops::Range;
 
-use quick_xml::{Reader, events::Event as Found};
+use memchr::memmem;
 
 use super::{
+    aside,
+    doctype::{self, Entities},
     encoding::Source,
     tag::{self, Attribute, Unreadable},
     text,
@@ -22,9 +26,8 @@ pub(super) enum Kind<'b> {
     /// With its name as written. An empty-element tag is a start followed by an end of no length.
     Start(&'b [u8]),
     End,
+    /// With the references in it.
     Text,
-    /// `&name;` or `&#number;`
-    Reference,
     CData,
     Comment,
     /// The XML declaration, or a processing instruction.
@@ -43,37 +46,28 @@ pub(super) struct Event<'b> {
 }
 
 /// Walks a document piece by piece.
+#[derive(Debug)]
 pub(super) struct Scanner<'s, 'b> {
     source: &'s Source<'b>,
-    reader: Reader<&'s [u8]>,
     position: usize,
     /// The names of the open elements.
     open: Vec<&'b [u8]>,
     attributes: Vec<Attribute<'b>>,
+    entities: Entities<'b>,
     /// An empty-element tag was handed out as a start, and its end is due.
     end_is_due: bool,
     seen_root: bool,
     seen_doctype: bool,
 }
 
-impl std::fmt::Debug for Scanner<'_, '_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scanner").field("position", &self.position).field("depth", &self.open.len()).finish()
-    }
-}
-
 impl<'s, 'b> Scanner<'s, 'b> {
     pub(super) fn new(source: &'s Source<'b>) -> Self {
-        let mut reader = Reader::from_str(&source.text);
-        reader.config_mut().check_comments = true;
-        // Names are compared here, on the bytes as fetched: the reader may be looking at stand-ins.
-        reader.config_mut().check_end_names = false;
         Self {
             source,
-            reader,
             position: source.start,
             open: Vec::new(),
             attributes: Vec::new(),
+            entities: Entities::default(),
             end_is_due: false,
             seen_root: false,
             seen_doctype: false,
@@ -92,67 +86,109 @@ impl<'s, 'b> Scanner<'s, 'b> {
             self.open.pop();
             return Ok(Some(Event { kind: Kind::End, range: self.position..self.position, depth }));
         }
-        let Ok(found) = self.reader.read_event() else { return Err(Unreadable) };
         let begin = self.position;
-        let read = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
-        self.position = self.source.start.saturating_add(read);
-        let range = begin..self.position;
-        let bytes = self.source.bytes(range.clone());
-        let inside = !self.open.is_empty();
+        let rest = self.source.from(begin);
         let mut depth = self.open.len();
-        let kind = match found {
-            Found::Start(_) => {
+        let (kind, after) = match rest {
+            [] => return if self.seen_root && depth == 0 { Ok(None) } else { Err(Unreadable) },
+            [b'<', b'/', end @ ..] => (Kind::End, self.end(end).ok_or(Unreadable)?),
+            [b'<', b'!', ..] => self.declaration(rest).ok_or(Unreadable)?,
+            [b'<', b'?', instruction @ ..] => {
+                (Kind::Instruction, self.instruction(instruction).ok_or(Unreadable)?)
+            }
+            [b'<', tag @ ..] => {
                 depth = depth.saturating_add(1);
-                self.start(inner(bytes, b"<", b">")?)?
+                self.start(tag)?
             }
-            Found::Empty(_) => {
-                depth = depth.saturating_add(1);
-                self.end_is_due = true;
-                self.start(inner(bytes, b"<", b"/>")?)?
-            }
-            Found::End(_) => {
-                let name = inner(bytes, b"</", b">")?.trim_ascii_end();
-                sound(self.open.pop() == Some(name), Kind::End)?
-            }
-            Found::Text(_) => sound(inside || bytes.iter().all(|&b| tag::is_space(b)), Kind::Text)?,
-            Found::GeneralRef(_) => sound(inside && text::is_reference(bytes), Kind::Reference)?,
-            Found::CData(_) => sound(inside, Kind::CData)?,
-            Found::Comment(_) => Kind::Comment,
-            // Its content was read when the encoding was; only its place is left to check.
-            Found::Decl(_) => sound(begin == self.source.start, Kind::Instruction)?,
-            Found::PI(_) => sound(is_instruction(inner(bytes, b"<?", b"?>")?), Kind::Instruction)?,
-            Found::DocType(_) => {
-                let first = !std::mem::replace(&mut self.seen_doctype, true);
-                sound(first && !self.seen_root, Kind::Doctype)?
-            }
-            Found::Eof => return if self.seen_root && !inside { Ok(None) } else { Err(Unreadable) },
+            _ => (Kind::Text, self.text(rest).ok_or(Unreadable)?),
         };
-        Ok(Some(Event { kind, range, depth }))
+        self.position = self.source.body.len().saturating_sub(after.len());
+        Ok(Some(Event { kind, range: begin..self.position, depth }))
     }
 
-    fn start(&mut self, inner: &'b [u8]) -> Result<Kind<'b>, Unreadable> {
+    /// A start tag or an empty-element tag, from behind its `<`. Like the others, gives what follows.
+    fn start(&mut self, tag: &'b [u8]) -> Result<(Kind<'b>, &'b [u8]), Unreadable> {
         let second_root = self.open.is_empty() && std::mem::replace(&mut self.seen_root, true);
         if second_root || self.open.len() >= MOST_DEPTH {
             return Err(Unreadable);
         }
-        let name = tag::parse(inner, &mut self.attributes)?;
+        let (name, rest) = tag::parse(tag, &self.entities, &mut self.attributes)?;
         self.open.push(name);
-        Ok(Kind::Start(name))
+        let rest = match rest {
+            [b'>', rest @ ..] => rest,
+            [b'/', b'>', rest @ ..] => {
+                self.end_is_due = true;
+                rest
+            }
+            _ => return Err(Unreadable),
+        };
+        Ok((Kind::Start(name), rest))
     }
-}
 
-fn inner<'b>(bytes: &'b [u8], before: &[u8], after: &[u8]) -> Result<&'b [u8], Unreadable> {
-    bytes.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).ok_or(Unreadable)
-}
+    /// An end tag, from behind its `</`.
+    fn end(&mut self, tag: &'b [u8]) -> Option<&'b [u8]> {
+        let rest = tag.strip_prefix(self.open.pop()?)?;
+        tag::skip_spaces(rest).strip_prefix(b">")
+    }
 
-fn sound(is_sound: bool, kind: Kind<'_>) -> Result<Kind<'_>, Unreadable> {
-    if is_sound { Ok(kind) } else { Err(Unreadable) }
-}
+    /// What begins with `<!`.
+    fn declaration(&mut self, written: &'b [u8]) -> Option<(Kind<'b>, &'b [u8])> {
+        if let Some(comment) = written.strip_prefix(b"<!--") {
+            return Some((Kind::Comment, comment.get(aside::comment(comment)?..)?));
+        }
+        if let Some(mut rest) = written.strip_prefix(b"<![CDATA[") {
+            if self.open.is_empty() {
+                return None;
+            }
+            loop {
+                rest = rest.get(self.source.find(rest, [b']'; 3])?..)?;
+                if let Some(after) = rest.strip_prefix(b"]]>") {
+                    return Some((Kind::CData, after));
+                }
+                rest = rest.get(1..)?;
+            }
+        }
+        let is_first = !std::mem::replace(&mut self.seen_doctype, true);
+        if !is_first || self.seen_root {
+            return None;
+        }
+        let (length, entities) = doctype::read(self.source, written)?;
+        self.entities = entities;
+        Some((Kind::Doctype, written.get(length..)?))
+    }
 
-/// Whether it has a target, and one that is not kept for the XML declaration.
-fn is_instruction(inner: &[u8]) -> bool {
-    let target = inner.split(|&b| tag::is_space(b)).next().unwrap_or_default();
-    tag::is_name(target) && !target.eq_ignore_ascii_case(b"xml")
+    /// A processing instruction from behind its `<?`, or the XML declaration, which was read when the encoding was.
+    fn instruction(&self, written: &'b [u8]) -> Option<&'b [u8]> {
+        let is_first = self.position == self.source.start;
+        let length = match written {
+            [b'x', b'm', b'l', b' ' | b'\t' | b'\r' | b'\n', ..] if is_first => {
+                memmem::find(written, b"?>")?.checked_add(b"?>".len())
+            }
+            _ => aside::instruction(written),
+        };
+        written.get(length?..)
+    }
+
+    /// Text up to the next tag or the like; outside the root, white space.
+    fn text(&self, written: &'b [u8]) -> Option<&'b [u8]> {
+        let mut rest = written;
+        loop {
+            rest = match self.source.find(rest, [b'<', b'&', b']']) {
+                Some(at) => rest.get(at..)?,
+                None => &[],
+            };
+            rest = match rest {
+                [] | [b'<', ..] => break,
+                [b'&', ..] => rest.get(text::reference(rest, &self.entities)?..)?,
+                // Only the end of a CDATA section may be written so.
+                [b']', b']', b'>', ..] => return None,
+                _ => rest.get(1..)?,
+            };
+        }
+        let text = written.get(..written.len().checked_sub(rest.len())?)?;
+        let is_sound = !self.open.is_empty() || text.iter().all(|&b| tag::is_space(b));
+        is_sound.then_some(rest)
+    }
 }
 
 #[cfg(test)]
@@ -180,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_pieces_of_a_document_are_found_end_to_end() {
-        let body = b"\xEF\xBB\xBF<?xml version=\"1.0\"?>\n<!DOCTYPE a [<!ENTITY e '>]'>]><!--c--><a b='>'>t&amp;<![CDATA[<]]>\
+        let body = b"\xEF\xBB\xBF<?xml version=\"1.0\"?>\n<!DOCTYPE a [<!ENTITY e '>]'>]><!--c--><a b='>'>t&amp;]&e;<![CDATA[<]]>\
             <c /><?p i?></a ><!---->";
         let pieces = scan(body).unwrap();
         let expected = [
@@ -189,8 +225,7 @@ mod tests {
             ("Doctype <!DOCTYPE a [<!ENTITY e '>]'>]>", 0),
             ("Comment <!--c-->", 0),
             ("Start <a b='>'>", 1),
-            ("Text t", 1),
-            ("Reference &amp;", 1),
+            ("Text t&amp;]&e;", 1),
             ("CData <![CDATA[<]]>", 1),
             ("Start <c />", 2),
             ("End ", 2),
@@ -204,7 +239,7 @@ mod tests {
     /// F23
     #[test]
     fn a_document_that_is_not_well_formed_to_its_end_is_unreadable() {
-        let bad: [&[u8]; 26] = [
+        let bad: [&[u8]; 35] = [
             b"",
             b" ",
             b"text",
@@ -231,6 +266,15 @@ mod tests {
             b"<a></a b=''>",
             b"<a <b/></a>",
             b"<!-->",
+            b"<?xml?><a/>",
+            b"<a>]]></a>",
+            b"<a>&nbsp;</a>",
+            b"<a b='&nbsp;'/>",
+            b"<a>&#1;</a>",
+            b"<a><![CDATA[]]</a>",
+            b"<a><!ELEMENT b></a>",
+            b"<a / >",
+            b"<a>< b/></a>",
         ];
         for body in bad {
             assert_eq!(scan(body), None, "{}", String::from_utf8_lossy(body));
