@@ -1,6 +1,6 @@
 //! Which entries are new (F15, F16).
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::{Document, Entry};
 
@@ -9,7 +9,7 @@ use super::{Document, Entry};
 /// New is the pair of id and digest: an entry that changed is new, and so are four entries that share one id but say
 /// different things. One that stands in the document twice, word for word, is new once; `known` is asked once too.
 pub fn news(document: &Document, known: &mut dyn FnMut(&Entry) -> bool) -> Vec<usize> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_capacity(document.entries.len());
     let entries = document.entries.iter().enumerate();
     entries
         .filter(|(_, entry)| seen.insert((entry.id, entry.digest)) && !known(entry))
@@ -19,6 +19,8 @@ pub fn news(document: &Document, known: &mut dyn FnMut(&Entry) -> bool) -> Vec<u
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::feed::{Reading, Volatile, read};
 

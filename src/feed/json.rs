@@ -62,7 +62,7 @@ fn entry(item: &RawValue, body: &[u8], volatile: &Volatile) -> Result<Entry, Unr
         // Readers are told to take an id that is a number for its text.
         let number = members.get(name).map(RawValue::get).filter(|raw| rank == 0 && is_number(raw));
         if let Some(value) = number.map(str::to_owned).or_else(|| members.text(name)) {
-            identity.offer(rank, value.as_bytes());
+            identity.offer(rank, value.into_bytes().into());
         }
     }
     Ok(Entry { id: identity.settle(digest), digest, range: range_of(item, body) })

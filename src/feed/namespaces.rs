@@ -64,12 +64,8 @@ impl<'b> Scope<'b> {
             if self.bindings.len() >= MOST_BINDINGS {
                 return Err(Unreadable);
             }
-            let namespace = if attribute.value.contains(&b'&') {
-                // An entity that we do not expand could make it any namespace.
-                Cow::Owned(text::known(attribute.value).ok_or(Unreadable)?)
-            } else {
-                Cow::Borrowed(attribute.value)
-            };
+            // An entity that we do not expand could make it any namespace.
+            let namespace = text::known(attribute.value).ok_or(Unreadable)?;
             self.bindings.push(Binding { depth, prefix, namespace });
         }
         Ok(())

@@ -83,18 +83,25 @@ pub(super) fn is_name(bytes: &[u8]) -> bool {
 
 /// The name these bytes begin with, and what follows it.
 pub(super) fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let may_be_in_name = |b: u8| IN_NAMES.get(usize::from(b)).is_some_and(|is| *is);
     let end = bytes.iter().position(|&b| !may_be_in_name(b)).unwrap_or(bytes.len());
     let (name, rest) = bytes.split_at_checked(end)?;
-    let begins = match name.first()? {
-        b'0'..=b'9' | b'-' | b'.' => false,
-        _ => true,
-    };
+    let begins = !matches!(name.first()?, b'0'..=b'9' | b'-' | b'.');
     (begins && (name.is_ascii() || is_name_beyond_ascii(name))).then_some((name, rest))
 }
 
-const fn may_be_in_name(b: u8) -> bool {
-    matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b':' | b'-' | b'.' | 0x80..)
-}
+/// Which bytes may be in a name, as far as ASCII goes. A table, because a tenth of the time of a feed goes into names.
+static IN_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut left = table.as_mut_slice();
+    let mut byte = 0_u8;
+    while let [first, rest @ ..] = left {
+        *first = matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b':' | b'-' | b'.' | 0x80..);
+        byte = byte.wrapping_add(1);
+        left = rest;
+    }
+    table
+};
 
 /// By the letter of XML 1.0, if this is UTF-8. In an old encoding anything beyond ASCII may be a letter: what is none
 /// there is refused by no reader that knows more than ASCII anyway.

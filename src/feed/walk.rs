@@ -47,7 +47,7 @@ enum Inside<'b> {
 struct OpenEntry<'b> {
     start: usize,
     digest: Remainder<'b>,
-    identity: Identity,
+    identity: Identity<'b>,
     /// Where the volatile element we are in began, and how deep.
     volatile: Option<(usize, usize)>,
 }
@@ -106,6 +106,10 @@ impl<'s, 'b> Walk<'s, 'b> {
             Kind::Doctype => {
                 // It may declare entities that entries use.
                 self.add_context(self.source.bytes(event.range.clone()));
+                Ok(())
+            }
+            Kind::Space => {
+                self.space(event);
                 Ok(())
             }
             Kind::Text | Kind::CData => {
@@ -177,7 +181,7 @@ impl<'s, 'b> Walk<'s, 'b> {
                 if *dialect == Dialect::Rdf
                     && let Some(about) = self.scope.attribute(attributes, rss::RDF, b"about")
                 {
-                    identity.offer(rss::ABOUT, &text::decoded(about));
+                    identity.offer(rss::ABOUT, text::decoded(about));
                 }
                 let start = event.range.start;
                 let digest = Remainder::new(self.source.body, start);
@@ -236,28 +240,28 @@ impl<'s, 'b> Walk<'s, 'b> {
         Ok(())
     }
 
+    /// What sets elements apart says nothing. Where a volatile element comes and goes, so does the white space before it.
+    fn space(&mut self, event: &Event<'b>) {
+        match &mut self.inside {
+            Inside::Nothing => self.envelope.leave_out(event.range.clone()),
+            Inside::Entry(entry) if event.depth == self.depth => entry.digest.leave_out(event.range.clone()),
+            Inside::Entry(entry) => entry.identity.text(self.source.bytes(event.range.clone()), false),
+            Inside::Volatile(_) | Inside::Other => {}
+        }
+    }
+
     fn text(&mut self, event: &Event<'b>) {
         let bytes = self.source.bytes(event.range.clone());
-        match &mut self.inside {
-            Inside::Nothing if event.kind == Kind::Text => {
+        match (&mut self.inside, event.kind) {
+            (Inside::Nothing, Kind::Text) => {
                 leave_out_spaces(&mut self.envelope, event.range.start, bytes);
             }
-            Inside::Entry(entry) => {
-                // Elements of an entry are set apart by white space, which says nothing. Where a volatile element
-                // comes and goes, so does the white space before it.
-                if event.depth == self.depth && bytes.iter().all(|&b| tag::is_space(b)) {
-                    entry.digest.leave_out(event.range.clone());
-                }
-                match event.kind {
-                    Kind::CData => {
-                        let inner =
-                            bytes.strip_prefix(b"<![CDATA[").and_then(|rest| rest.strip_suffix(b"]]>"));
-                        entry.identity.text(inner.unwrap_or_default(), false);
-                    }
-                    _ => entry.identity.text(bytes, true),
-                }
+            (Inside::Entry(entry), Kind::CData) => {
+                let inner = bytes.strip_prefix(b"<![CDATA[").and_then(|rest| rest.strip_suffix(b"]]>"));
+                entry.identity.text(inner.unwrap_or_default(), false);
             }
-            Inside::Nothing | Inside::Volatile(_) | Inside::Other => {}
+            (Inside::Entry(entry), _) => entry.identity.text(bytes, true),
+            (Inside::Nothing | Inside::Volatile(_) | Inside::Other, _) => {}
         }
     }
 

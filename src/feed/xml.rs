@@ -26,7 +26,9 @@ pub(super) enum Kind<'b> {
     /// With its name as written. An empty-element tag is a start followed by an end of no length.
     Start(&'b [u8]),
     End,
-    /// With the references in it.
+    /// White space between two tags or the like.
+    Space,
+    /// Other text, with the references in it.
     Text,
     CData,
     Comment,
@@ -100,7 +102,7 @@ impl<'s, 'b> Scanner<'s, 'b> {
                 depth = depth.saturating_add(1);
                 self.start(tag)?
             }
-            _ => (Kind::Text, self.text(rest).ok_or(Unreadable)?),
+            _ => self.text(rest).ok_or(Unreadable)?,
         };
         self.position = self.source.body.len().saturating_sub(after.len());
         Ok(Some(Event { kind, range: begin..self.position, depth }))
@@ -170,24 +172,27 @@ impl<'s, 'b> Scanner<'s, 'b> {
     }
 
     /// Text up to the next tag or the like; outside the root, white space.
-    fn text(&self, written: &'b [u8]) -> Option<&'b [u8]> {
-        let mut rest = written;
+    fn text(&self, written: &'b [u8]) -> Option<(Kind<'b>, &'b [u8])> {
+        let mut rest = tag::skip_spaces(written);
+        if matches!(rest, [] | [b'<', ..]) {
+            return Some((Kind::Space, rest));
+        }
+        if self.open.is_empty() {
+            return None;
+        }
         loop {
             rest = match self.source.find(rest, [b'<', b'&', b']']) {
                 Some(at) => rest.get(at..)?,
                 None => &[],
             };
             rest = match rest {
-                [] | [b'<', ..] => break,
+                [] | [b'<', ..] => return Some((Kind::Text, rest)),
                 [b'&', ..] => rest.get(text::reference(rest, &self.entities)?..)?,
                 // Only the end of a CDATA section may be written so.
                 [b']', b']', b'>', ..] => return None,
                 _ => rest.get(1..)?,
             };
         }
-        let text = written.get(..written.len().checked_sub(rest.len())?)?;
-        let is_sound = !self.open.is_empty() || text.iter().all(|&b| tag::is_space(b));
-        is_sound.then_some(rest)
     }
 }
 
@@ -221,7 +226,7 @@ mod tests {
         let pieces = scan(body).unwrap();
         let expected = [
             ("Instruction <?xml version=\"1.0\"?>", 0),
-            ("Text \n", 0),
+            ("Space \n", 0),
             ("Doctype <!DOCTYPE a [<!ENTITY e '>]'>]>", 0),
             ("Comment <!--c-->", 0),
             ("Start <a b='>'>", 1),
