@@ -6,7 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{aside, encoding::Source, tag, text};
+use super::{
+    aside,
+    encoding::Source,
+    tag::{self, Names},
+    text,
+};
 
 /// HTML has 253 by name; a document that declares many more is up to something.
 const MOST_ENTITIES: usize = 1024;
@@ -32,7 +37,7 @@ impl Entities<'_> {
 pub(super) fn read<'b>(source: &Source<'b>, written: &'b [u8]) -> Option<(usize, Entities<'b>)> {
     let mut entities = Entities::default();
     let rest = spaces(written.strip_prefix(b"<!DOCTYPE")?)?;
-    let (_name, mut rest) = tag::split_name(rest)?;
+    let (_name, mut rest) = tag::split_name(rest, source.names)?;
     if let Some((_, after)) = external(rest) {
         entities.may_be_elsewhere = true;
         rest = after;
@@ -67,10 +72,12 @@ fn internal_subset<'b>(
         rest = match rest {
             [b']', after @ ..] => return Some(after),
             [b'<', b'!', b'-', b'-', comment @ ..] => comment.get(aside::comment(comment)?..)?,
-            [b'<', b'?', instruction @ ..] => instruction.get(aside::instruction(instruction)?..)?,
+            [b'<', b'?', instruction @ ..] => {
+                instruction.get(aside::instruction(instruction, source.names)?..)?
+            }
             _ => {
                 if let Some(entity) = rest.strip_prefix(b"<!ENTITY") {
-                    let (name, after) = entity_declaration(entity)?;
+                    let (name, after) = entity_declaration(entity, source.names)?;
                     if entities.declared.len() >= MOST_ENTITIES {
                         return None;
                     }
@@ -88,9 +95,9 @@ fn internal_subset<'b>(
 }
 
 /// `name "value">`, the value without any markup of its own; gives the name.
-fn entity_declaration(written: &[u8]) -> Option<(&[u8], &[u8])> {
+fn entity_declaration(written: &[u8], names: Names) -> Option<(&[u8], &[u8])> {
     // A parameter entity begins with `%`, which is no name, and an external one has no value.
-    let (name, rest) = tag::split_name(spaces(written)?)?;
+    let (name, rest) = tag::split_name(spaces(written)?, names)?;
     let (value, rest) = literal(spaces(rest)?)?;
     let is_plain = !value.contains(&b'<') && !value.contains(&b'%') && text::references_are_characters(value);
     let after = tag::skip_spaces(rest).strip_prefix(b">")?;

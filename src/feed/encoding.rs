@@ -7,7 +7,7 @@
 use super::{
     doctype::Entities,
     legacy::Legacy,
-    tag::{self, Unreadable},
+    tag::{self, Names, Unreadable},
 };
 
 /// A body that can be read.
@@ -21,6 +21,7 @@ pub(super) struct Source<'b> {
     pub(super) label: String,
     /// The encoding again, if a byte of ASCII may be a part of another character.
     hides_markup: Option<Legacy>,
+    pub(super) names: Names,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -67,7 +68,8 @@ impl<'b> Source<'b> {
             }
         }
         let label = if label == "utf8" { "utf-8".to_owned() } else { label };
-        Some(Self { body, start, label, hides_markup: legacy.filter(|legacy| legacy.hides_markup()) })
+        let names = if legacy.is_some() { Names::Ascii } else { Names::Utf8 };
+        Some(Self { body, start, label, hides_markup: legacy.filter(|legacy| legacy.hides_markup()), names })
     }
 
     /// These bytes of the body, as they were fetched.
@@ -125,7 +127,7 @@ fn declared(document: &[u8]) -> Result<Option<&str>, Unreadable> {
     // Read like a tag, for its attributes.
     let mut attributes = Vec::new();
     let written = document.get(b"<?".len()..).unwrap_or_default();
-    let (_target, rest) = tag::parse(written, &Entities::default(), &mut attributes)?;
+    let (_target, rest) = tag::parse(written, Names::Ascii, &Entities::default(), &mut attributes)?;
     let mut left = attributes.iter().map(|a| (a.name, a.value)).peekable();
     let is_version = left.next() == Some((b"version", b"1.0"));
     let encoding = left.next_if(|(name, _)| *name == b"encoding");

@@ -16,15 +16,32 @@ pub(super) struct Attribute<'b> {
     pub(super) value: &'b [u8],
 }
 
+/// Which letters names are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// All that XML 1.0 allows, in UTF-8.
+    Utf8,
+    /// In an old encoding it would take a converter to tell a letter from a sign, and no feed calls anything so.
+    Ascii,
+}
+
+impl Names {
+    fn include(self, name: &[u8]) -> bool {
+        let is_sound = name.is_ascii() || (self == Self::Utf8 && is_name_beyond_ascii(name));
+        begins_a_name(name) && is_sound && (!name.contains(&b':') || is_qualified(name))
+    }
+}
+
 /// Takes a tag apart, from behind its `<`: gives the name and what follows the last attribute and the white space behind
 /// that, which is for the caller to judge, and puts the attributes into `attributes`.
 pub(super) fn parse<'b>(
     written: &'b [u8],
+    names: Names,
     entities: &Entities<'_>,
     attributes: &mut Vec<Attribute<'b>>,
 ) -> Result<(&'b [u8], &'b [u8]), Unreadable> {
     attributes.clear();
-    let (name, mut rest) = split_name(written).ok_or(Unreadable)?;
+    let (name, mut rest) = split_name(written, names).ok_or(Unreadable)?;
     loop {
         let trimmed = skip_spaces(rest);
         if matches!(trimmed, [] | [b'>' | b'/' | b'?', ..]) {
@@ -35,15 +52,19 @@ pub(super) fn parse<'b>(
         if trimmed.len() == rest.len() {
             return Err(Unreadable);
         }
-        let (attribute, after) = one_attribute(trimmed, entities).ok_or(Unreadable)?;
+        let (attribute, after) = one_attribute(trimmed, names, entities).ok_or(Unreadable)?;
         attributes.push(attribute);
         rest = after;
     }
     if has_duplicates(attributes) { Err(Unreadable) } else { Ok((name, rest)) }
 }
 
-fn one_attribute<'b>(written: &'b [u8], entities: &Entities<'_>) -> Option<(Attribute<'b>, &'b [u8])> {
-    let (name, rest) = split_name(written)?;
+fn one_attribute<'b>(
+    written: &'b [u8],
+    names: Names,
+    entities: &Entities<'_>,
+) -> Option<(Attribute<'b>, &'b [u8])> {
+    let (name, rest) = split_name(written, names)?;
     let rest = skip_spaces(skip_spaces(rest).strip_prefix(b"=")?);
     let (&quote, rest) = rest.split_first().filter(|(quote, _)| matches!(quote, b'"' | b'\''))?;
     // Most values end before anything else is to be looked at.
@@ -78,16 +99,26 @@ fn has_duplicates(attributes: &[Attribute<'_>]) -> bool {
 
 /// Whether the bytes are a name.
 pub(super) fn is_name(bytes: &[u8]) -> bool {
-    split_name(bytes).is_some_and(|(_, rest)| rest.is_empty())
+    split_name(bytes, Names::Utf8).is_some_and(|(_, rest)| rest.is_empty())
 }
 
 /// The name these bytes begin with, and what follows it.
-pub(super) fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_name(bytes: &[u8], names: Names) -> Option<(&[u8], &[u8])> {
     let may_be_in_name = |b: u8| IN_NAMES.get(usize::from(b)).is_some_and(|is| *is);
     let end = bytes.iter().position(|&b| !may_be_in_name(b)).unwrap_or(bytes.len());
     let (name, rest) = bytes.split_at_checked(end)?;
-    let begins = !matches!(name.first()?, b'0'..=b'9' | b'-' | b'.');
-    (begins && (name.is_ascii() || is_name_beyond_ascii(name))).then_some((name, rest))
+    names.include(name).then_some((name, rest))
+}
+
+fn begins_a_name(name: &[u8]) -> bool {
+    name.first().is_some_and(|first| !matches!(first, b'0'..=b'9' | b'-' | b'.'))
+}
+
+/// Whether a name with a colon is a prefix and a local name (Namespaces in XML 1.0, 4).
+fn is_qualified(name: &[u8]) -> bool {
+    let mut parts = name.split(|&b| b == b':');
+    let both_begin = parts.by_ref().take(2).all(begins_a_name);
+    both_begin && parts.next().is_none()
 }
 
 /// Which bytes may be in a name, as far as ASCII goes. A table, because a tenth of the time of a feed goes into names.
@@ -103,10 +134,9 @@ static IN_NAMES: [bool; 256] = {
     table
 };
 
-/// By the letter of XML 1.0, if this is UTF-8. In an old encoding anything beyond ASCII may be a letter: what is none
-/// there is refused by no reader that knows more than ASCII anyway.
+/// By the letter of XML 1.0, 2.3.
 fn is_name_beyond_ascii(name: &[u8]) -> bool {
-    let Ok(name) = std::str::from_utf8(name) else { return true };
+    let Ok(name) = std::str::from_utf8(name) else { return false };
     name.char_indices().all(|(at, c)| {
         let begins = c.is_ascii()
             || matches!(c,
@@ -135,7 +165,7 @@ mod tests {
     /// Of a tag that ends as it should.
     fn names(tag: &[u8]) -> Option<Vec<String>> {
         let mut attributes = Vec::new();
-        let (name, rest) = parse(tag, &Entities::default(), &mut attributes).ok()?;
+        let (name, rest) = parse(tag, Names::Utf8, &Entities::default(), &mut attributes).ok()?;
         assert!(rest == b">" || rest == b"/>" || rest == b"?>", "{}", String::from_utf8_lossy(rest));
         let all = std::iter::once(name).chain(attributes.iter().flat_map(|a| [a.name, a.value]));
         Some(all.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect())
@@ -173,11 +203,23 @@ mod tests {
             "a ·b=''>",
             "a b",
             "a 'b'>",
+            ":a>",
+            "a:>",
+            "a:b:c>",
+            "a:1>",
+            "a b:=''>",
         ];
         for tag in bad {
-            let parsed = parse(tag.as_bytes(), &Entities::default(), &mut Vec::new());
+            let parsed = parse(tag.as_bytes(), Names::Utf8, &Entities::default(), &mut Vec::new());
             assert!(parsed.is_err(), "{tag}");
         }
+    }
+
+    #[test]
+    fn names_in_an_old_encoding_are_ascii_or_not_read() {
+        let parsed = |tag: &[u8]| parse(tag, Names::Ascii, &Entities::default(), &mut Vec::new()).is_ok();
+        assert!(parsed(b"a b='\xE9'>") && !parsed(b"a\xE9>") && !parsed(b"a \xE9=''>"));
+        assert!(!parsed("é>".as_bytes()), "whatever it would be in UTF-8");
     }
 
     #[test]
