@@ -327,6 +327,35 @@ fn the_context_is_all_that_gives_entries_their_meaning_and_nothing_else() {
     );
 }
 
+/// F13: in RSS 1.0 `items` is a list of what else is there; anywhere else it is said.
+#[test]
+fn a_list_of_items_is_noise_in_rdf_alone() {
+    let wrapped = |items: &str| rss(&format!("<items>{items}</items>"));
+    let (one, two) = (doc(wrapped("<item>1</item>")), doc(wrapped("<item>2</item><item>1</item>")));
+    assert_eq!((one.format, one.entries.len()), (Format::Rss, 0));
+    assert_ne!(one.envelope, two.envelope);
+}
+
+/// F13: a site that corrects the charset it serves a feed under has changed what every word of it is.
+#[test]
+fn the_same_bytes_under_another_charset_are_another_feed() {
+    let body: Vec<_> =
+        rss("<title>#</title>").into_bytes().into_iter().map(|b| if b == b'#' { 0xC4 } else { b }).collect();
+    let under =
+        |charset: &str| doc_by(&body, &Volatile::default(), Some(&format!("text/xml; charset={charset}")));
+    let (one, other) = (under("koi8-r"), under("windows-1251"));
+    assert_eq!((one.format, other.format), (Format::Rss, Format::Rss));
+    assert_ne!(one.envelope, other.envelope);
+    assert_eq!(one.envelope, under("KOI8-R").envelope);
+}
+
+/// F14: an id is all of its text, whatever comes between.
+#[test]
+fn an_id_in_pieces_is_put_together() {
+    let body = atom("<entry><id> a<!---->  <![CDATA[ b ]]>&amp;<?p?>\n</id></entry>");
+    assert_eq!(ids(&doc(body)), [id("a   b &")]);
+}
+
 /// X08: each of these would take a reader minutes that is quadratic anywhere.
 #[test]
 fn a_hostile_document_costs_no_more_than_its_length() {
