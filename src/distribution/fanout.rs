@@ -21,14 +21,15 @@ use tracing::{debug, warn};
 
 use super::{
     Distribution,
-    compose::FULL_AT_MOST,
+    compose::{Composed, FULL_AT_MOST},
     parcel::Parcel,
     readers::Tally,
-    settle::Setback,
+    settle::{Reach, Setback},
     window::{Checkpoint, Window},
 };
 use crate::{
     config::FirstDelivery,
+    feed::Format,
     outbound::Outcome,
     protocol::{CallbackId, PairId, Profile, TopicId},
     store::{Commit, FanOut, FanOutId, LastOutcome, Publication, Readers, Record, StoreError, Subscription},
@@ -135,7 +136,7 @@ impl Distribution {
     }
 
     /// The last rows of a fan-out: it is done, and what nobody waits for goes with it.
-    async fn finish(&self, id: FanOutId, readers: Option<Readers>) -> Result<(), StoreError> {
+    async fn finish(&self, id: FanOutId, is_whole: bool, readers: Option<Readers>) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let topic = id.topic;
         let mut commit = Commit::from(Record::FanOutDone(id));
@@ -149,6 +150,12 @@ impl Distribution {
             for (seq, _) in kept.into_iter().take_while(|(seq, _)| *seq <= id.seq) {
                 commit.push(Record::PublicationDropped(topic, seq));
             }
+        } else if is_whole
+            && let Some(before) = id.seq.checked_sub(1)
+            && store.publication(topic, before)?.is_some_and(|old| old.format == Format::Opaque)
+        {
+            // Of what is no feed only the last body is ever sent again, and each may be as large as a fetch may be.
+            commit.push(Record::PublicationDropped(topic, before));
         }
         store.commit(commit).await
     }
@@ -162,7 +169,7 @@ struct FanOutRun<'a> {
     publication: Publication,
     delta: Arc<Parcel>,
     /// The whole document, read when the first subscriber needs it.
-    full: Option<Arc<Parcel>>,
+    full: Option<Arc<Composed>>,
     /// The store's count of changes when the page at hand was read.
     changes: u64,
 }
@@ -192,7 +199,7 @@ impl<'a> FanOutRun<'a> {
         let (report, mut settled) = mpsc::channel(parts.delivery.batch.max(1));
         for callback in window.open().collect::<Vec<_>>() {
             match parts.store.subscription(PairId { topic: self.id.topic, callback })? {
-                Some(subscription) if !self.is_behind(callback)? => {
+                Some(subscription) if self.is_for(&subscription) && !self.is_behind(callback)? => {
                     self.start(callback, subscription, &report).await?;
                 }
                 _ => window.settle(callback),
@@ -225,7 +232,8 @@ impl<'a> FanOutRun<'a> {
                 if is_done {
                     // Only who went through all of them knows how many there are.
                     let readers = from_start.then(|| tally.readers(parts.readers_per_host));
-                    self.distribution.finish(self.id, readers).await?;
+                    let is_whole = self.publication.format == Format::Opaque;
+                    self.distribution.finish(self.id, is_whole, readers).await?;
                 } else {
                     self.save(window.checkpoint()).await?;
                 }
@@ -276,7 +284,7 @@ impl<'a> FanOutRun<'a> {
     fn is_first(&self, subscription: &Subscription) -> bool {
         self.distribution.parts.delivery.first == FirstDelivery::FullForWebsub
             && subscription.profile == Profile::Websub
-            && !self.publication.entries.is_empty()
+            && self.publication.format.is_feed()
             && subscription.since_seq.saturating_add(1) == self.publication.first_of_fetch
     }
 
@@ -290,12 +298,15 @@ impl<'a> FanOutRun<'a> {
         self.id.seq != self.publication.first_of_fetch && self.is_full(subscription)
     }
 
-    /// The whole document for a first delivery, with whatever of this publication it has lost since; `None` where it
-    /// cannot be one document, and the catch-up has to take it in steps.
-    async fn full(&mut self) -> Result<Option<Arc<Parcel>>, StoreError> {
+    /// The whole document for a first delivery; `None` where a newer fetch has taken its place or it cannot be one
+    /// document, and the catch-up has to do it: a delivery that reaches further than this fetch without a word of it on
+    /// disk would be repeated by the fan-outs that follow.
+    async fn full(&mut self) -> Result<Option<Arc<Composed>>, StoreError> {
         if self.full.is_none() {
             let composed = self.distribution.composer.compose(self.id.topic, self.id.seq, true).await?;
-            self.full = composed.filter(|composed| composed.is_full).map(|found| Arc::clone(&found.parcel));
+            self.full = composed.filter(|composed| {
+                composed.reach.is_full && composed.first_of_fetch == self.publication.first_of_fetch
+            });
         }
         Ok(self.full.clone())
     }
@@ -307,13 +318,22 @@ impl<'a> FanOutRun<'a> {
         report: &mpsc::Sender<Result<CallbackId, StoreError>>,
     ) -> Result<(), StoreError> {
         let is_full = self.is_full(&subscription);
-        let parcel = if is_full { self.full().await? } else { Some(Arc::clone(&self.delta)) };
+        let mut reach = Reach { through: self.id.seq, is_full, owes_full: false };
+        let parcel = if is_full {
+            // It holds the other parts of the fetch as well.
+            self.full().await?.map(|composed| {
+                reach = composed.reach;
+                Arc::clone(&composed.parcel)
+            })
+        } else {
+            Some(Arc::clone(&self.delta))
+        };
         let one = One {
             distribution: Arc::clone(self.distribution),
             pair: PairId { topic: self.id.topic, callback },
             subscription,
             parcel,
-            is_full,
+            reach,
             seq: self.id.seq,
             changes: self.changes,
             report: report.clone(),
@@ -342,7 +362,7 @@ struct One {
     subscription: Subscription,
     /// `None` where the catch-up has to make it.
     parcel: Option<Arc<Parcel>>,
-    is_full: bool,
+    reach: Reach,
     seq: u64,
     /// The store's count of changes when the subscription was read.
     changes: u64,
@@ -383,18 +403,24 @@ impl One {
             self.report(self.set_back(LastOutcome::LaneFull, due_at).await).await;
             return None;
         };
-        // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing (D22).
+        // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing, were
+        // it back meanwhile or its lease at its end (D22).
         if parts.store.subscription_changes() != self.changes {
             match parts.store.subscription(self.pair) {
-                Ok(Some(current)) => self.subscription = current,
+                Ok(Some(current)) if current.since_seq < self.seq => self.subscription = current,
                 gone => {
                     self.report(gone.map(drop)).await;
                     return None;
                 }
             }
         }
-        if let Some(until) = distribution.holds.until(self.pair, parts.clock.now()) {
-            let held = distribution.fall_behind_held(self.pair, self.seq, self.is_full, until).await;
+        let now = parts.clock.now();
+        if !self.subscription.is_active_at(now) {
+            self.report(Ok(())).await;
+            return None;
+        }
+        if let Some(until) = distribution.holds.until(self.pair, now) {
+            let held = distribution.fall_behind_held(self.pair, self.seq, self.reach.is_full, until).await;
             self.report(held).await;
             return None;
         }
@@ -417,7 +443,7 @@ impl One {
         // Before the backlog goes: nobody may find neither.
         drop(flying);
         let settled = match &outcome {
-            Outcome::Accepted => self.distribution.caught_up(self.pair, self.seq, self.is_full).await,
+            Outcome::Accepted => self.distribution.caught_up(self.pair, self.reach).await,
             Outcome::Gone => self.end().await,
             Outcome::Later { .. } => {
                 self.distribution.put_off(self.pair, self.distribution.setback(0, &outcome)).await
@@ -433,7 +459,7 @@ impl One {
             Outcome::Gone => self.end().await,
             Outcome::Later { .. } => {
                 let setback = self.distribution.setback(0, outcome);
-                self.distribution.fall_behind(self.pair, self.seq, self.is_full, setback).await
+                self.distribution.fall_behind(self.pair, self.seq, self.reach.is_full, setback).await
             }
         }
     }
@@ -448,7 +474,7 @@ impl One {
 
     async fn set_back(&self, last: LastOutcome, due_at: crate::clock::Timestamp) -> Result<(), StoreError> {
         let setback = Setback { last, due_at, counts: false };
-        self.distribution.fall_behind(self.pair, self.seq, self.is_full, setback).await
+        self.distribution.fall_behind(self.pair, self.seq, self.reach.is_full, setback).await
     }
 
     async fn report(&self, settled: Result<(), StoreError>) {

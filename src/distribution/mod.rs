@@ -109,3 +109,6 @@ impl Distribution {
         self.poke.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;
