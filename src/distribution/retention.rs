@@ -37,7 +37,7 @@ struct Kept {
 pub async fn sweep(distribution: std::sync::Arc<Distribution>) -> Result<(), StoreError> {
     let stop = distribution.parts.tasks.stopping().clone();
     let mut sweeps: u32 = 0;
-    // What came to its age while the hub was down goes before anything is caught up with.
+    // What came to its age while the hub was down need not wait any longer.
     distribution.sweep_publications().await?;
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         distribution.sweep_publications().await?;
