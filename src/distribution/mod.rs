@@ -22,6 +22,7 @@
 
 mod catchup;
 mod compose;
+mod delivery;
 mod fanout;
 mod holds;
 mod in_flight;

@@ -145,6 +145,18 @@ impl Scene {
                 self.store.commit(ended.into()).await.unwrap();
                 self.put(Subscription { since_seq: 1, ..old }).await;
             }
+            "left, back and behind" => {
+                let last = self.store.backlog(self.pair).unwrap().unwrap();
+                let ended = Record::SubscriptionEnded {
+                    pair: self.pair,
+                    lease_due: None,
+                    backlog_due: Some(last.due_at),
+                };
+                self.store.commit(ended.into()).await.unwrap();
+                self.publish(2).await;
+                self.put(Subscription { since_seq: 1, ..old }).await;
+                self.fall_behind(2).await;
+            }
             "out of its lease" => self.put(Subscription { expires_at: NOW, ..old }).await,
             other => panic!("{other}"),
         }
@@ -160,10 +172,10 @@ impl Scene {
         assert_eq!(*self.callback.0.lock().unwrap(), expected, "{what}");
     }
 
-    /// A backlog that is due, from the first publication on.
-    async fn fall_behind(&self) {
+    /// A backlog that is due.
+    async fn fall_behind(&self, from_seq: u64) {
         let backlog = Backlog {
-            from_seq: 1,
+            from_seq,
             attempts: 0,
             due_at: NOW,
             since: NOW,
@@ -210,10 +222,10 @@ const MEANWHILE: [&str; 4] = ["nothing", "renewed", "left and back", "out of its
 
 #[tokio::test]
 async fn v16_d22_what_changed_while_a_document_was_composed_counts() {
-    for what in MEANWHILE {
+    for what in MEANWHILE.into_iter().chain(["left, back and behind"]) {
         let scene = Scene::set().await;
         let pair = scene.pair;
-        scene.fall_behind().await;
+        scene.fall_behind(1).await;
         let (due, _) = scene.store.due(DueKind::Backlog, NOW, 1).unwrap();
         let due: Due = due.into_iter().next().unwrap();
         let composing = scene.room.composer.held().await;
@@ -225,8 +237,15 @@ async fn v16_d22_what_changed_while_a_document_was_composed_counts() {
         };
         let ((), secret) = tokio::join!(Arc::new(CatchUp(Arc::clone(&scene.room))).run(due), change);
         scene.assert_signed(what, secret);
-        let owed = scene.store.backlog(pair).unwrap().is_some();
-        assert_eq!(owed, what == "out of its lease", "the sweep of leases takes it along");
+        let owed = scene.store.backlog(pair).unwrap().map(|backlog| backlog.from_seq);
+        let expected = match what {
+            // The end of the lease takes it along.
+            "out of its lease" => Some(1),
+            // It has a turn of its own.
+            "left, back and behind" => Some(2),
+            _ => None,
+        };
+        assert_eq!(owed, expected, "{what}");
     }
 }
 
@@ -265,7 +284,7 @@ async fn d22_what_changed_while_the_program_was_down_counts() {
 #[tokio::test]
 async fn d18_of_what_is_no_feed_only_the_last_body_is_kept_for_who_is_behind() {
     let scene = Scene::set().await;
-    scene.fall_behind().await;
+    scene.fall_behind(1).await;
     for seq in 1..=3 {
         scene.publish(seq).await;
         scene.fan_out(seq, Vec::new()).await;
