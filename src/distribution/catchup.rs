@@ -75,13 +75,23 @@ impl Distribution {
         let host = subscription.callback.host_key();
         let permit = timeout(self.parts.delivery.patience, self.parts.lanes.enter(host.as_str())).await;
         let Ok(_permit) = permit else { return self.wait(pair, LastOutcome::LaneFull).await };
-        // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing (D22).
-        let Some(subscription) = store.subscription(pair)? else { return Ok(()) };
         let composed = self.composer.compose(pair.topic, backlog.from_seq, backlog.needs_full).await?;
         let Some(composed) = composed else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
         };
-        if let Some(due_at) = self.holds.until(pair, self.parts.clock.now()) {
+        // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing, were
+        // it back meanwhile or its lease at its end (D22). Whoever changed the backlog has made it due again.
+        let (Some(subscription), Some(current)) = (store.subscription(pair)?, store.backlog(pair)?) else {
+            return Ok(());
+        };
+        if current != backlog {
+            return Ok(());
+        }
+        let now = self.parts.clock.now();
+        if !subscription.is_active_at(now) {
+            return self.wait(pair, LastOutcome::Slow).await;
+        }
+        if let Some(due_at) = self.holds.until(pair, now) {
             let setback = Setback { last: LastOutcome::Held, due_at, counts: false };
             return self.put_off(pair, setback).await;
         }
@@ -90,12 +100,12 @@ impl Distribution {
             let setback = Setback { last: LastOutcome::BreakerOpen, due_at, counts: false };
             return self.put_off(pair, setback).await;
         }
-        debug!(octets = composed.parcel.len(), through = composed.through, "catching up");
+        debug!(octets = composed.parcel.len(), through = composed.reach.through, "catching up");
         let outcome = self.try_once(pair, &subscription, &composed.parcel).await;
         // Before the backlog goes: a fan-out that finds neither a backlog nor a request delivers, as it should.
         drop(flying);
         match &outcome {
-            Outcome::Accepted => self.caught_up(pair, composed.through, composed.is_full).await,
+            Outcome::Accepted => self.caught_up(pair, composed.reach).await,
             // Renewed meanwhile: what the old one refused is owed to the new one.
             Outcome::Gone if !self.end(pair, &subscription).await? => {
                 self.wait(pair, LastOutcome::Status(410)).await

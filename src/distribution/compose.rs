@@ -2,8 +2,8 @@
 //!
 //! The union of the new entries of its publications, the newest version of each, in the order of the newest document;
 //! what that no longer holds follows behind. Only the latest body of what is no feed. Split where entries, octets or the
-//! context of the feed say so. The whole document instead for a subscriber that never got one, with what it missed and
-//! the document lost since; and alone where publications are no longer kept.
+//! context of the feed say so. The whole document instead for a subscriber that never got one, and for one of whose
+//! publications some are no longer kept; with what it missed and the document lost since.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,9 +12,9 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::{Parts, parcel::Parcel};
+use super::{Parts, parcel::Parcel, settle::Reach};
 use crate::{
-    feed::{self, Document, EntryDigest, EntryId, Format, JsonFeed, Reading, Rendered, Volatile},
+    feed::{self, Document, Entry, EntryDigest, EntryId, Format, JsonFeed, Reading, Rendered, Volatile},
     protocol::TopicId,
     store::{Publication, PublishedEntry, Store, StoreError, TopicDocument},
 };
@@ -22,18 +22,20 @@ use crate::{
 /// Documents kept for the next subscriber with the same backlog: when a thousand come back at once they mostly missed
 /// the same.
 const KEPT: usize = 32;
+/// Octets of the kept documents together: with documents of the largest size, [`KEPT`] alone would allow ten times this.
+const KEPT_OCTETS: usize = 32 << 20;
 /// Above this a delta goes out instead of the whole (D26): some readers take no more than 3 MiB.
 pub(super) const FULL_AT_MOST: u64 = 2 << 20;
 /// Publications looked at for one document.
 const LOOK: usize = 1024;
 
-/// A document for a backlog, and the last publication in it.
+/// A document for a backlog.
 #[derive(Debug)]
 pub(super) struct Composed {
     pub(super) parcel: Arc<Parcel>,
-    pub(super) through: u64,
-    /// Whether it is the whole document, and not only what was missed.
-    pub(super) is_full: bool,
+    pub(super) reach: Reach,
+    /// The fetch that its frame came with, by its first publication.
+    pub(super) first_of_fetch: u64,
 }
 
 /// What a document is composed for.
@@ -96,15 +98,22 @@ impl Composer {
         let Some(composed) = composed.map(Arc::new) else { return Ok(None) };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // Documents of an old head are never asked for again; then whatever else is in the way.
-        if kept.len() >= KEPT {
+        if !has_room(&kept, &composed) {
             kept.retain(|other, _| other.topic != topic || other.head == head);
         }
-        if kept.len() >= KEPT {
+        if !has_room(&kept, &composed) {
             kept.clear();
         }
         kept.insert(wanted, Arc::clone(&composed));
         Ok(Some(composed))
     }
+}
+
+/// Whether one more document is within both bounds. One that alone is over them is kept all the same: for the next
+/// subscriber it would be made again, and be in memory as well.
+fn has_room(kept: &HashMap<Wanted, Arc<Composed>>, more: &Composed) -> bool {
+    let octets = kept.values().fold(more.parcel.len(), |sum, one| sum.saturating_add(one.parcel.len()));
+    kept.len() < KEPT && octets <= KEPT_OCTETS
 }
 
 fn compose(
@@ -113,27 +122,29 @@ fn compose(
     limits: &Limits,
     wanted: Wanted,
 ) -> Result<Option<Composed>, StoreError> {
-    let Wanted { topic, from_seq, needs_full, .. } = wanted;
+    let Wanted { topic, from_seq, .. } = wanted;
     let publications = store.publications(topic, from_seq, LOOK)?;
     let document = store.document(topic)?;
-    if publications.first().is_none_or(|(seq, _)| *seq != from_seq) {
-        // No longer kept: the whole document is all there is.
-        return Ok(whole(document));
-    }
     let run = together(&publications, limits);
-    let Some((last_seq, last)) = run.last() else { return Ok(None) };
+    let Some(((first_seq, _), (last_seq, last))) = run.first().zip(run.last()) else {
+        // Nothing of it is kept: the whole document is all there is.
+        return Ok(whole(document));
+    };
+    // What is kept of it does not make up for what is not, and the document may have lost entries of either.
+    let is_lost = *first_seq != from_seq;
+    let needs_full = wanted.needs_full || is_lost;
     // The document of the same fetch: it holds the other parts of that fetch as well.
-    let document = document.filter(|found| found.publication.first_of_fetch == last.first_of_fetch);
-    let owed = document
-        .as_ref()
-        .filter(|document| needs_full && document.publication.document_length <= FULL_AT_MOST);
-    if let Some(document) = owed {
-        let body = match last.format {
-            Format::Opaque => document.body.clone(),
-            _ => union(store, topic, run, whole_of(document, volatile))?,
+    let newest = document.as_ref().filter(|found| found.publication.first_of_fetch == last.first_of_fetch);
+    let is_small = |document: &&TopicDocument| document.publication.document_length <= FULL_AT_MOST;
+    if let Some(document) = newest.filter(|document| needs_full && (is_lost || is_small(document))) {
+        let body = if last.format == Format::Opaque {
+            document.body.clone()
+        } else {
+            let read = read(document, volatile);
+            let all = feed::render(&document.body, &read, &mut |_| true);
+            union(store, topic, &missed(run, &read.entries), all)?
         };
-        let parcel = Arc::new(Parcel::new(&document.publication, body));
-        return Ok(Some(Composed { parcel, through: document.seq, is_full: true }));
+        return Ok(Some(full(document.seq, &document.publication, body)));
     }
     let Some(content) = store.content(topic, *last_seq)? else {
         // Dropped by its age or size a moment ago.
@@ -142,19 +153,30 @@ fn compose(
     let body = if last.format == Format::Opaque || run.len() == 1 {
         content
     } else {
-        let base = match document.filter(|document| document.seq == *last_seq) {
-            Some(document) => missed_of(&document, volatile, run),
+        let shown = document.as_ref().map(|document| read(document, volatile));
+        let missed = missed(run, shown.as_ref().map_or(&[], |shown| &shown.entries));
+        let base = match newest.zip(shown.as_ref()).filter(|(document, _)| document.seq == *last_seq) {
+            Some((document, shown)) => missed_of(document, shown, &missed),
             None => published(last, content),
         };
-        union(store, topic, run, base)?
+        union(store, topic, &missed, base)?
     };
-    Ok(Some(Composed { parcel: Arc::new(Parcel::new(last, body)), through: *last_seq, is_full: false }))
+    let reach = Reach { through: *last_seq, is_full: false, owes_full: needs_full };
+    let parcel = Arc::new(Parcel::new(last, body));
+    Ok(Some(Composed { parcel, reach, first_of_fetch: last.first_of_fetch }))
 }
 
 /// The newest document as it is.
 fn whole(document: Option<TopicDocument>) -> Option<Composed> {
     let TopicDocument { seq, publication, body } = document?;
-    Some(Composed { parcel: Arc::new(Parcel::new(&publication, body)), through: seq, is_full: true })
+    Some(full(seq, &publication, body))
+}
+
+/// The whole of a document, perhaps with more behind it.
+fn full(through: u64, publication: &Publication, body: Vec<u8>) -> Composed {
+    let reach = Reach { through, is_full: true, owes_full: false };
+    let parcel = Arc::new(Parcel::new(publication, body));
+    Composed { parcel, reach, first_of_fetch: publication.first_of_fetch }
 }
 
 /// The publications that fit into one document: of one format and context, and within the limits. At least the first.
@@ -176,16 +198,34 @@ fn together<'a>(publications: &'a [(u64, Publication)], limits: &Limits) -> &'a 
 type Version = (EntryId, EntryDigest);
 
 /// The newest versions of what was missed: where each stands, newest publication first. An entry that a newer
-/// publication holds replaces the older versions of it.
-fn missed(run: &[(u64, Publication)]) -> Vec<(u64, &PublishedEntry)> {
+/// publication holds replaces the older versions of it, but for those that still stand beside it: the ones that the
+/// newest document shows, and all of an id that means several entries at once (F15).
+fn missed<'a>(run: &'a [(u64, Publication)], shown: &[Entry]) -> Vec<(u64, &'a PublishedEntry)> {
+    let shown: HashSet<Version> = shown.iter().map(|entry| (entry.id, entry.digest)).collect();
+    let shared = shared(run, &shown);
     let mut missed = Vec::new();
     let mut superseded: HashSet<EntryId> = HashSet::new();
     for (seq, publication) in run.iter().rev() {
-        let newest = publication.entries.iter().filter(|entry| !superseded.contains(&entry.id));
+        let newest = publication.entries.iter().filter(|entry| {
+            !superseded.contains(&entry.id)
+                || shared.contains(&entry.id)
+                || shown.contains(&(entry.id, entry.digest))
+        });
         missed.extend(newest.map(|entry| (*seq, entry)));
         superseded.extend(publication.entries.iter().map(|entry| entry.id));
     }
     missed
+}
+
+/// The ids that more than one entry of the same fetch, or of the newest document, has.
+fn shared(run: &[(u64, Publication)], shown: &HashSet<Version>) -> HashSet<EntryId> {
+    let published = run.iter().flat_map(|(_, publication)| {
+        publication.entries.iter().map(|entry| (publication.first_of_fetch, entry.id))
+    });
+    let mut named = HashSet::new();
+    // No publication has the number 0.
+    let all = shown.iter().map(|(id, _)| (0, *id)).chain(published);
+    all.filter(|name| !named.insert(*name)).map(|(_, id)| id).collect()
 }
 
 /// What the document was when it was fetched.
@@ -196,17 +236,10 @@ fn read(document: &TopicDocument, volatile: &Volatile) -> Document {
     feed::read(&document.body, &Reading { content_type, volatile, json_feed })
 }
 
-/// The document with all of its entries.
-fn whole_of(document: &TopicDocument, volatile: &Volatile) -> Rendered {
-    feed::render(&document.body, &read(document, volatile), &mut |_| true)
-}
-
 /// The document with what was missed of its entries, in its own order.
-fn missed_of(document: &TopicDocument, volatile: &Volatile, run: &[(u64, Publication)]) -> Rendered {
-    let mut wanted: HashSet<Version> =
-        missed(run).iter().map(|(_, entry)| (entry.id, entry.digest)).collect();
-    let read = read(document, volatile);
-    feed::render(&document.body, &read, &mut |entry| wanted.remove(&(entry.id, entry.digest)))
+fn missed_of(document: &TopicDocument, read: &Document, missed: &[(u64, &PublishedEntry)]) -> Rendered {
+    let mut wanted: HashSet<Version> = missed.iter().map(|(_, entry)| (entry.id, entry.digest)).collect();
+    feed::render(&document.body, read, &mut |entry| wanted.remove(&(entry.id, entry.digest)))
 }
 
 /// A publication as it went out.
@@ -220,13 +253,13 @@ fn published(publication: &Publication, content: Vec<u8>) -> Rendered {
 fn union(
     store: &Store,
     topic: TopicId,
-    run: &[(u64, Publication)],
+    missed: &[(u64, &PublishedEntry)],
     base: Rendered,
 ) -> Result<Vec<u8>, StoreError> {
     let mut held: HashSet<Version> = base.entries.iter().map(|entry| (entry.id, entry.digest)).collect();
     let mut older: Vec<Vec<u8>> = Vec::new();
     let mut content: Option<(u64, Vec<u8>)> = None;
-    for (seq, entry) in missed(run) {
+    for &(seq, entry) in missed {
         if !held.insert((entry.id, entry.digest)) {
             continue;
         }
@@ -242,3 +275,7 @@ fn union(
     let older: Vec<&[u8]> = older.iter().map(Vec::as_slice).collect();
     Ok(feed::merge(&base, &older).body)
 }
+
+#[cfg(test)]
+#[path = "compose_tests.rs"]
+mod tests;

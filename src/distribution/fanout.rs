@@ -5,33 +5,31 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use tokio::{
     sync::mpsc,
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{
     Distribution,
-    compose::FULL_AT_MOST,
+    compose::{Composed, FULL_AT_MOST},
+    delivery::Delivery,
     parcel::Parcel,
     readers::Tally,
-    settle::Setback,
+    settle::Reach,
     window::{Checkpoint, Window},
 };
 use crate::{
     config::FirstDelivery,
-    outbound::Outcome,
+    feed::Format,
     protocol::{CallbackId, PairId, Profile, TopicId},
-    store::{Commit, FanOut, FanOutId, LastOutcome, Publication, Readers, Record, StoreError, Subscription},
+    store::{Commit, FanOut, FanOutId, Publication, Readers, Record, StoreError, Subscription},
 };
 
 /// Subscriptions read at once: large enough to make a read cheap, small enough to stay in cache.
@@ -40,8 +38,6 @@ const PAGE: usize = 512;
 const LOOK: usize = 256;
 /// Pause of a topic whose fan-out met a store that fails.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// A request that got its permit late still gets this long before it counts as slow.
-const MINIMUM_PATIENCE: Duration = Duration::from_millis(100);
 /// One page of a topic's subscriptions, and which of them have a backlog.
 type Page = (Vec<(CallbackId, Subscription)>, HashSet<CallbackId>);
 
@@ -135,7 +131,7 @@ impl Distribution {
     }
 
     /// The last rows of a fan-out: it is done, and what nobody waits for goes with it.
-    async fn finish(&self, id: FanOutId, readers: Option<Readers>) -> Result<(), StoreError> {
+    async fn finish(&self, id: FanOutId, is_whole: bool, readers: Option<Readers>) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let topic = id.topic;
         let mut commit = Commit::from(Record::FanOutDone(id));
@@ -149,6 +145,12 @@ impl Distribution {
             for (seq, _) in kept.into_iter().take_while(|(seq, _)| *seq <= id.seq) {
                 commit.push(Record::PublicationDropped(topic, seq));
             }
+        } else if is_whole
+            && let Some(before) = id.seq.checked_sub(1)
+            && store.publication(topic, before)?.is_some_and(|old| old.format == Format::Opaque)
+        {
+            // Of what is no feed only the last body is ever sent again, and each may be as large as a fetch may be.
+            commit.push(Record::PublicationDropped(topic, before));
         }
         store.commit(commit).await
     }
@@ -162,7 +164,7 @@ struct FanOutRun<'a> {
     publication: Publication,
     delta: Arc<Parcel>,
     /// The whole document, read when the first subscriber needs it.
-    full: Option<Arc<Parcel>>,
+    full: Option<Arc<Composed>>,
     /// The store's count of changes when the page at hand was read.
     changes: u64,
 }
@@ -192,7 +194,7 @@ impl<'a> FanOutRun<'a> {
         let (report, mut settled) = mpsc::channel(parts.delivery.batch.max(1));
         for callback in window.open().collect::<Vec<_>>() {
             match parts.store.subscription(PairId { topic: self.id.topic, callback })? {
-                Some(subscription) if !self.is_behind(callback)? => {
+                Some(subscription) if self.is_for(&subscription) && !self.is_behind(callback)? => {
                     self.start(callback, subscription, &report).await?;
                 }
                 _ => window.settle(callback),
@@ -225,7 +227,8 @@ impl<'a> FanOutRun<'a> {
                 if is_done {
                     // Only who went through all of them knows how many there are.
                     let readers = from_start.then(|| tally.readers(parts.readers_per_host));
-                    self.distribution.finish(self.id, readers).await?;
+                    let is_whole = self.publication.format == Format::Opaque;
+                    self.distribution.finish(self.id, is_whole, readers).await?;
                 } else {
                     self.save(window.checkpoint()).await?;
                 }
@@ -276,7 +279,7 @@ impl<'a> FanOutRun<'a> {
     fn is_first(&self, subscription: &Subscription) -> bool {
         self.distribution.parts.delivery.first == FirstDelivery::FullForWebsub
             && subscription.profile == Profile::Websub
-            && !self.publication.entries.is_empty()
+            && self.publication.format.is_feed()
             && subscription.since_seq.saturating_add(1) == self.publication.first_of_fetch
     }
 
@@ -290,12 +293,15 @@ impl<'a> FanOutRun<'a> {
         self.id.seq != self.publication.first_of_fetch && self.is_full(subscription)
     }
 
-    /// The whole document for a first delivery, with whatever of this publication it has lost since; `None` where it
-    /// cannot be one document, and the catch-up has to take it in steps.
-    async fn full(&mut self) -> Result<Option<Arc<Parcel>>, StoreError> {
+    /// The whole document for a first delivery; `None` where a newer fetch has taken its place or it cannot be one
+    /// document, and the catch-up has to do it: a delivery that reaches further than this fetch without a word of it on
+    /// disk would be repeated by the fan-outs that follow.
+    async fn full(&mut self) -> Result<Option<Arc<Composed>>, StoreError> {
         if self.full.is_none() {
             let composed = self.distribution.composer.compose(self.id.topic, self.id.seq, true).await?;
-            self.full = composed.filter(|composed| composed.is_full).map(|found| Arc::clone(&found.parcel));
+            self.full = composed.filter(|composed| {
+                composed.reach.is_full && composed.first_of_fetch == self.publication.first_of_fetch
+            });
         }
         Ok(self.full.clone())
     }
@@ -307,20 +313,29 @@ impl<'a> FanOutRun<'a> {
         report: &mpsc::Sender<Result<CallbackId, StoreError>>,
     ) -> Result<(), StoreError> {
         let is_full = self.is_full(&subscription);
-        let parcel = if is_full { self.full().await? } else { Some(Arc::clone(&self.delta)) };
-        let one = One {
+        let mut reach = Reach { through: self.id.seq, is_full, owes_full: false };
+        let parcel = if is_full {
+            // It holds the other parts of the fetch as well.
+            self.full().await?.map(|composed| {
+                reach = composed.reach;
+                Arc::clone(&composed.parcel)
+            })
+        } else {
+            Some(Arc::clone(&self.delta))
+        };
+        let delivery = Delivery {
             distribution: Arc::clone(self.distribution),
             pair: PairId { topic: self.id.topic, callback },
             subscription,
             parcel,
-            is_full,
+            reach,
             seq: self.id.seq,
             changes: self.changes,
             report: report.clone(),
             is_reported: AtomicBool::new(false),
         };
         let tasks = &self.distribution.parts.tasks;
-        drop(tasks.spawn(one.run()));
+        drop(tasks.spawn(delivery.run()));
         Ok(())
     }
 
@@ -332,138 +347,5 @@ impl<'a> FanOutRun<'a> {
         self.fanout.open = checkpoint.open;
         let record = Record::FanOutPut(self.id, self.fanout.clone());
         self.distribution.parts.store.commit(record.into()).await
-    }
-}
-
-/// One publication to one subscription.
-struct One {
-    distribution: Arc<Distribution>,
-    pair: PairId,
-    subscription: Subscription,
-    /// `None` where the catch-up has to make it.
-    parcel: Option<Arc<Parcel>>,
-    is_full: bool,
-    seq: u64,
-    /// The store's count of changes when the subscription was read.
-    changes: u64,
-    report: mpsc::Sender<Result<CallbackId, StoreError>>,
-    is_reported: AtomicBool,
-}
-
-impl One {
-    async fn run(mut self) {
-        let gauge = self.distribution.parts.metrics.deliveries_in_flight.clone();
-        gauge.inc();
-        let late = self.settle().await;
-        if let Some(error) = late {
-            debug!(%error, "a late answer could not be written; the backlog stands");
-        }
-        gauge.dec();
-    }
-
-    /// Settles for the fan-out within the patience, then sees a slow request through. An error after the report is
-    /// returned: the backlog that was written before it stands.
-    async fn settle(&mut self) -> Option<StoreError> {
-        let distribution = Arc::clone(&self.distribution);
-        let parts = &distribution.parts;
-        // Of a subscription that ended and came back while a slow request was under way: one at a time all the same.
-        if self.distribution.in_flight.contains(&self.pair) {
-            let due_at = parts.clock.now().after(parts.delivery.patience);
-            self.report(self.set_back(LastOutcome::Slow, due_at).await).await;
-            return None;
-        }
-        let Some(parcel) = self.parcel.clone() else {
-            self.report(self.set_back(LastOutcome::Slow, parts.clock.now()).await).await;
-            return None;
-        };
-        let patience = Instant::now().checked_add(parts.delivery.patience);
-        let host = self.subscription.callback.host_key();
-        let Ok(_permit) = timeout(parts.delivery.patience, parts.lanes.enter(host.as_str())).await else {
-            let due_at = parts.clock.now().after(parts.random.jitter(parts.delivery.patience, 0.5));
-            self.report(self.set_back(LastOutcome::LaneFull, due_at).await).await;
-            return None;
-        };
-        // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing (D22).
-        if parts.store.subscription_changes() != self.changes {
-            match parts.store.subscription(self.pair) {
-                Ok(Some(current)) => self.subscription = current,
-                gone => {
-                    self.report(gone.map(drop)).await;
-                    return None;
-                }
-            }
-        }
-        if let Some(until) = distribution.holds.until(self.pair, parts.clock.now()) {
-            let held = distribution.fall_behind_held(self.pair, self.seq, self.is_full, until).await;
-            self.report(held).await;
-            return None;
-        }
-        // Asked last: who is let through as the probe of an open breaker has to send.
-        if let Some(until) = self.distribution.breaker_wait(&self.subscription) {
-            self.report(self.set_back(LastOutcome::BreakerOpen, until).await).await;
-            return None;
-        }
-        let mut request = Box::pin(self.distribution.try_once(self.pair, &self.subscription, &parcel));
-        let left = patience.map_or(Duration::ZERO, |end| end.saturating_duration_since(Instant::now()));
-        if let Ok(outcome) = timeout(left.max(MINIMUM_PATIENCE), &mut request).await {
-            self.report(self.settle_in_time(&outcome).await).await;
-            return None;
-        }
-        // Slow: the fan-out goes on.
-        let flying = self.distribution.in_flight.enter(self.pair);
-        let due_at = parts.clock.now().after(self.distribution.slow_for());
-        self.report(self.set_back(LastOutcome::Slow, due_at).await).await;
-        let outcome = request.await;
-        // Before the backlog goes: nobody may find neither.
-        drop(flying);
-        let settled = match &outcome {
-            Outcome::Accepted => self.distribution.caught_up(self.pair, self.seq, self.is_full).await,
-            Outcome::Gone => self.end().await,
-            Outcome::Later { .. } => {
-                self.distribution.put_off(self.pair, self.distribution.setback(0, &outcome)).await
-            }
-        };
-        settled.err()
-    }
-
-    async fn settle_in_time(&self, outcome: &Outcome) -> Result<(), StoreError> {
-        match outcome {
-            // The successful path writes nothing.
-            Outcome::Accepted => Ok(()),
-            Outcome::Gone => self.end().await,
-            Outcome::Later { .. } => {
-                let setback = self.distribution.setback(0, outcome);
-                self.distribution.fall_behind(self.pair, self.seq, self.is_full, setback).await
-            }
-        }
-    }
-
-    /// 410: the subscription is over, or the renewed one in its place is owed what the old one refused.
-    async fn end(&self) -> Result<(), StoreError> {
-        if self.distribution.end(self.pair, &self.subscription).await? {
-            return Ok(());
-        }
-        self.set_back(LastOutcome::Status(410), self.distribution.parts.clock.now()).await
-    }
-
-    async fn set_back(&self, last: LastOutcome, due_at: crate::clock::Timestamp) -> Result<(), StoreError> {
-        let setback = Setback { last, due_at, counts: false };
-        self.distribution.fall_behind(self.pair, self.seq, self.is_full, setback).await
-    }
-
-    async fn report(&self, settled: Result<(), StoreError>) {
-        self.is_reported.store(true, Ordering::Relaxed);
-        // The fan-out may have ended with an error; then its cursor stands before this one, and a restart repeats it.
-        let _ended = self.report.send(settled.map(|()| self.pair.callback)).await;
-    }
-}
-
-impl Drop for One {
-    /// A delivery that ends without a word would have its fan-out wait for ever.
-    fn drop(&mut self) {
-        if !self.is_reported.load(Ordering::Relaxed) {
-            let lost = StoreError::Failed("a delivery ended without an outcome".to_owned());
-            let _ended = self.report.try_send(Err(lost));
-        }
     }
 }

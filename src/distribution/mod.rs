@@ -22,6 +22,7 @@
 
 mod catchup;
 mod compose;
+mod delivery;
 mod fanout;
 mod holds;
 mod in_flight;
@@ -109,3 +110,6 @@ impl Distribution {
         self.poke.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

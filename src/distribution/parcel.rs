@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
-    header::{AUTHORIZATION, CONTENT_TYPE, LINK},
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LINK},
 };
 
 use crate::{
@@ -45,17 +45,23 @@ impl Parcel {
             Format::JsonFeed | Format::Opaque => SourceFormat::Other,
         };
         let link = protocol::link::write(&publication.self_url, &[&publication.hub_url]);
+        let body = Bytes::from(body);
         let headers = |profile| {
             let source = publication.content_type.as_deref();
-            HeaderMap::from_iter([
+            let mut headers = HeaderMap::from_iter([
                 (CONTENT_TYPE, protocol::notification::content_type(profile, format, source)),
                 (LINK, link.clone()),
-            ])
+            ]);
+            // The client says the length of a body by itself, but of none at all it says nothing (D12).
+            if body.is_empty() {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            headers
         };
         Self {
-            body: Bytes::from(body),
             websub: headers(Profile::Websub),
             p03: headers(Profile::P03),
+            body,
             algorithm: OnceLock::new(),
         }
     }
@@ -63,6 +69,11 @@ impl Parcel {
     /// Octets of the body.
     pub(super) fn len(&self) -> usize {
         self.body.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// The request for one subscriber, signed with the secret that is active now (V16), unsigned without one (D08).

@@ -42,23 +42,15 @@ impl Tally {
 }
 
 impl Distribution {
-    /// Notes for how many readers a subscriber says it stands, if that is news. It is no news with almost every
-    /// delivery, so the successful path still writes nothing.
-    pub(super) async fn note_readers(
-        &self,
-        pair: PairId,
-        subscription: &Subscription,
-        claimed: Option<u32>,
-    ) -> Result<(), StoreError> {
-        let Some(claimed) = claimed.filter(|claimed| *claimed != subscription.stands_for) else {
-            return Ok(());
-        };
+    /// Notes for how many readers a subscriber stands now. It is no news with almost every delivery, so the successful
+    /// path still writes nothing.
+    pub(super) async fn note_readers(&self, pair: PairId, stands_for: u32) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let Some(current) = store.subscription(pair)? else { return Ok(()) };
-        debug!(callback = %current.callback, claimed, "stands for other readers");
+        debug!(callback = %current.callback, stands_for, "stands for another number of readers");
         let was = Some(current.lease_due());
-        let subscription = Subscription { stands_for: claimed, ..current };
+        let subscription = Subscription { stands_for, ..current };
         store.commit(Record::SubscriptionPut { pair, subscription, was }.into()).await
     }
 }

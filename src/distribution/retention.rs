@@ -2,10 +2,13 @@
 //! long after their last sight as the operator says (F18).
 //!
 //! A fan-out that ends with nobody behind drops its publication at once; what is swept here is what backlogs held on
-//! to. A backlog whose publications are gone gets the whole document: its `from_seq` is no longer kept, which needs no
-//! mark.
+//! to. A backlog whose publications are gone gets the whole document with what is kept of them: its `from_seq` is no
+//! longer kept, which needs no mark.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
 
 use tracing::info;
 
@@ -34,6 +37,8 @@ struct Kept {
 pub async fn sweep(distribution: std::sync::Arc<Distribution>) -> Result<(), StoreError> {
     let stop = distribution.parts.tasks.stopping().clone();
     let mut sweeps: u32 = 0;
+    // What came to its age while the hub was down need not wait any longer.
+    distribution.sweep_publications().await?;
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         distribution.sweep_publications().await?;
         sweeps = sweeps.wrapping_add(1);
@@ -132,17 +137,30 @@ impl Distribution {
     }
 }
 
-/// Which publications go: those nobody needs, those past the age, and then the oldest until the rest fits.
-fn overdue(mut kept: Vec<Kept>, needed: &HashMap<TopicId, u64>, limit: Timestamp, bound: u64) -> Vec<Kept> {
-    kept.sort_by_key(|publication| publication.at);
-    let mut octets = kept.iter().fold(0_u64, |sum, publication| sum.saturating_add(publication.octets));
-    let mut drop = Vec::new();
-    for publication in kept {
+/// Which publications go: those nobody needs, those past the age, and then the oldest of whichever topic holds most until
+/// the rest fits. A single topic, busy or with large bodies, so never takes from the others what is small.
+fn overdue(kept: Vec<Kept>, needed: &HashMap<TopicId, u64>, limit: Timestamp, bound: u64) -> Vec<Kept> {
+    let is_over = |publication: &Kept| {
         let is_needed = needed.get(&publication.topic).is_some_and(|oldest| publication.seq >= *oldest);
-        if !is_needed || publication.at < limit || octets > bound {
-            octets = octets.saturating_sub(publication.octets);
-            drop.push(publication);
-        }
+        !is_needed || publication.at < limit
+    };
+    let (mut drop, mut stay): (Vec<_>, Vec<_>) = kept.into_iter().partition(is_over);
+    stay.sort_by_key(|publication| publication.seq);
+    let mut topics: BTreeMap<TopicId, (u64, VecDeque<Kept>)> = BTreeMap::new();
+    for publication in stay {
+        let (octets, queue) = topics.entry(publication.topic).or_default();
+        *octets = octets.saturating_add(publication.octets);
+        queue.push_back(publication);
+    }
+    let mut by_size: BTreeSet<(u64, TopicId)> =
+        topics.iter().map(|(topic, (octets, _))| (*octets, *topic)).collect();
+    let mut octets = by_size.iter().fold(0_u64, |sum, (octets, _)| sum.saturating_add(*octets));
+    while octets > bound {
+        let Some((size, topic)) = by_size.pop_last() else { break };
+        let Some(oldest) = topics.get_mut(&topic).and_then(|(_, queue)| queue.pop_front()) else { continue };
+        octets = octets.saturating_sub(oldest.octets);
+        by_size.insert((size.saturating_sub(oldest.octets), topic));
+        drop.push(oldest);
     }
     drop
 }
@@ -165,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn age_and_octets_bound_even_what_is_waited_for_oldest_first() {
+    fn d18_age_and_octets_bound_even_what_is_waited_for_oldest_first() {
         let needed = HashMap::from([(TopicId::from_bytes([1; 16]), 1)]);
         let all = vec![kept(1, 3, 30, 5), kept(1, 1, 10, 5), kept(1, 2, 20, 5)];
         assert_eq!(overdue(all.clone(), &needed, Timestamp::from_millis(15), 1000), [kept(1, 1, 10, 5)]);
@@ -174,5 +192,23 @@ mod tests {
             [kept(1, 1, 10, 5), kept(1, 2, 20, 5)],
             "the newest stays within the bound"
         );
+    }
+
+    #[test]
+    fn d18_over_the_bound_it_is_the_topic_that_holds_most_that_loses() {
+        let needed = [1, 2, 3].map(|topic| (TopicId::from_bytes([topic; 16]), 1)).into();
+        // The large ones are the newest of all.
+        let all = vec![
+            kept(1, 1, 1, 3),
+            kept(1, 2, 2, 3),
+            kept(2, 1, 90, 50),
+            kept(2, 2, 91, 40),
+            kept(3, 1, 3, 9),
+        ];
+        let gone = |bound| overdue(all.clone(), &needed, Timestamp::EPOCH, bound);
+        assert_eq!(gone(104), [kept(2, 1, 90, 50)]);
+        assert_eq!(gone(54), [kept(2, 1, 90, 50), kept(2, 2, 91, 40)]);
+        assert_eq!(gone(14), [kept(2, 1, 90, 50), kept(2, 2, 91, 40), kept(3, 1, 3, 9)]);
+        assert_eq!(gone(0).len(), all.len());
     }
 }

@@ -22,6 +22,17 @@ pub(super) struct Setback {
     pub(super) counts: bool,
 }
 
+/// How far a document that arrived brings a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// The last publication in it.
+    pub(super) through: u64,
+    /// Whether it is the whole document, and not only what was missed.
+    pub(super) is_full: bool,
+    /// Whether the whole document is owed all the same.
+    pub(super) owes_full: bool,
+}
+
 impl Distribution {
     /// One try: signs, sends, judges, tells the breaker.
     pub(super) async fn try_once(
@@ -35,9 +46,14 @@ impl Distribution {
         let now = parts.clock.now();
         let outcome = Outcome::of(answer.as_ref(), now, parts.delivery.retry_after_max);
         parts.metrics.deliveries.add(label(&outcome));
-        let claimed =
-            answer.ok().filter(|_| outcome == Outcome::Accepted).and_then(|answer| claimed(&answer.headers));
-        if let Err(error) = self.note_readers(pair, subscription, claimed).await {
+        // Who no longer says for how many it stands, stands for itself (D19).
+        let stands_for = answer
+            .ok()
+            .filter(|_| outcome == Outcome::Accepted)
+            .map_or(subscription.stands_for, |answer| claimed(&answer.headers).unwrap_or(1));
+        if stands_for != subscription.stands_for
+            && let Err(error) = self.note_readers(pair, stands_for).await
+        {
             debug!(%error, "a count of readers could not be written");
         }
         let host = subscription.callback.host_key();
@@ -125,28 +141,23 @@ impl Distribution {
         Ok(())
     }
 
-    /// A backlog was delivered up to and including `through`: removes it, or moves it on if more was published.
-    /// What goes on owing the whole document does so until it is sent.
-    pub(super) async fn caught_up(
-        &self,
-        pair: PairId,
-        through: u64,
-        was_full: bool,
-    ) -> Result<(), StoreError> {
+    /// A backlog was delivered as far as this: removes it, or moves it on if more was published. What goes on owing the
+    /// whole document does so until it is sent.
+    pub(super) async fn caught_up(&self, pair: PairId, reach: Reach) -> Result<(), StoreError> {
         let store = &self.parts.store;
         // Held against the commit that moves the head: either it sees this backlog, or this sees its head.
         let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let Some(old) = store.backlog(pair)? else { return Ok(()) };
-        if through >= store.head(pair.topic)? {
+        if reach.through >= store.head(pair.topic)? {
             return store.commit(Record::BacklogSettled { pair, was: old.due_at }.into()).await;
         }
         let due_at = self.parts.clock.now();
         let backlog = Backlog {
-            from_seq: through.saturating_add(1),
+            from_seq: reach.through.saturating_add(1),
             attempts: 0,
             due_at,
-            needs_full: old.needs_full && !was_full,
+            needs_full: reach.owes_full || (old.needs_full && !reach.is_full),
             ..old
         };
         store.commit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;

@@ -31,8 +31,9 @@ impl SourceFormat {
 /// The `Content-Type` of a delivery (D02).
 ///
 /// The publisher's own value, to the byte: a subscriber may compare strings. 0.3 knows only feeds and says how they are
-/// to be called, so its subscribers get that name where the publisher used a generic one such as `text/xml`. A publisher
-/// that named no type gets the one its document has. `source` is the header as fetched.
+/// to be called, so its subscribers get that name where the publisher used a generic one such as `text/xml`; with the
+/// publisher's charset, for the body may say of its encoding nothing else. A publisher that named no type gets the one
+/// its document has. `source` is the header as fetched.
 pub fn content_type(profile: Profile, format: SourceFormat, source: Option<&[u8]>) -> HeaderValue {
     let source = source
         .map(<[u8]>::trim_ascii)
@@ -41,11 +42,30 @@ pub fn content_type(profile: Profile, format: SourceFormat, source: Option<&[u8]
     let own = format.media_type();
     match (source, own) {
         (Some(source), Some(own)) if profile == Profile::P03 && !names_feed(&source) => {
-            HeaderValue::from_static(own)
+            with_charset(own, &source).unwrap_or(HeaderValue::from_static(own))
         }
         (Some(source), _) => source,
         (None, own) => HeaderValue::from_static(own.unwrap_or("application/octet-stream")),
     }
+}
+
+/// A media type with the charset parameter of another one, as it was written there, if it is there.
+fn with_charset(own: &str, source: &HeaderValue) -> Option<HeaderValue> {
+    let charset =
+        source.as_bytes().split(|byte| *byte == b';').skip(1).map(<[u8]>::trim_ascii).find(|one| {
+            let (name, value) = one.split_at(one.len().min(b"charset=".len()));
+            name.eq_ignore_ascii_case(b"charset=") && is_token(unquoted(value))
+        })?;
+    HeaderValue::from_bytes(&[own.as_bytes(), b"; ", charset].concat()).ok()
+}
+
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+/// What a charset can be called: the rest of a quoted value that was cut at its semicolon cannot.
+fn is_token(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:+".contains(byte))
 }
 
 /// Whether a media type is that of a feed, whatever its parameters.
@@ -84,7 +104,16 @@ mod tests {
     #[test]
     fn d02_03_calls_a_feed_a_feed() {
         let table = [
-            (SourceFormat::Atom, "text/xml; charset=utf-8", "application/atom+xml"),
+            (SourceFormat::Atom, "text/xml; charset=utf-8", "application/atom+xml; charset=utf-8"),
+            (
+                SourceFormat::Rss,
+                "text/xml;q=1;CHARSET=\"iso-8859-1\"",
+                "application/rss+xml; CHARSET=\"iso-8859-1\"",
+            ),
+            (SourceFormat::Rss, "text/xml; charset=", "application/rss+xml"),
+            (SourceFormat::Rss, "text/xml; x=\"a;charset=b\"", "application/rss+xml"),
+            (SourceFormat::Rss, "text/xml; charset=é", "application/rss+xml"),
+            (SourceFormat::Rss, "text/xml;charse", "application/rss+xml"),
             (SourceFormat::Rss, "application/xml", "application/rss+xml"),
             (SourceFormat::Rss, "text/html", "application/rss+xml"),
             (SourceFormat::Rdf, "text/xml", "application/rdf+xml"),

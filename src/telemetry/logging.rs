@@ -2,10 +2,15 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing::Subscriber;
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, filter::ParseError, fmt, fmt::MakeWriter, layer::SubscriberExt,
-    util::SubscriberInitExt, util::TryInitError,
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, ParseError, filter_fn},
+    fmt,
+    fmt::MakeWriter,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+    util::TryInitError,
 };
 
 use crate::config::{LogConfig, LogFormat};
@@ -35,7 +40,7 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.filter)?;
+    let filter = EnvFilter::try_new(&config.filter)?.and(filter_fn(tells_no_secret));
     let human = match config.format {
         LogFormat::Auto => terminal,
         LogFormat::Human => true,
@@ -51,6 +56,14 @@ where
         lines.with_ansi(false).boxed()
     };
     Ok(Registry::default().with(lines.with_filter(filter)))
+}
+
+/// Whatever the operator asks for: the storage engine's own trace spells out every row that it writes, secrets, tokens
+/// and callbacks with them (X06, X07).
+fn tells_no_secret(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let is_engine = target == "sled" || target.starts_with("sled::");
+    !is_engine || *metadata.level() <= Level::INFO
 }
 
 #[cfg(test)]
@@ -74,14 +87,18 @@ mod tests {
     }
 
     fn logged(format: LogFormat, filter: &str, terminal: bool) -> String {
+        logged_of(format, filter, terminal, || {
+            tracing::info!(topics = 3, "opened");
+            tracing::debug!("detail");
+        })
+    }
+
+    fn logged_of(format: LogFormat, filter: &str, terminal: bool, say: impl FnOnce()) -> String {
         let lines = Lines::default();
         let config = LogConfig { format, filter: filter.to_owned() };
         let writer = lines.clone();
         let subscriber = subscriber(&config, terminal, move || writer.clone()).unwrap();
-        tracing::subscriber::with_default(subscriber, || {
-            tracing::info!(topics = 3, "opened");
-            tracing::debug!("detail");
-        });
+        tracing::subscriber::with_default(subscriber, say);
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -105,6 +122,19 @@ mod tests {
     fn what_is_for_people_has_no_colours_off_a_terminal() {
         let text = logged(LogFormat::Human, "info", false);
         assert!(text.contains("opened topics=3") && !text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn x07_no_filter_lets_the_engine_spell_out_its_rows() {
+        for filter in ["trace", "sled=trace,sledge=trace", "sled::tree=trace,sled=info,sledge=trace"] {
+            let text = logged_of(LogFormat::Human, filter, false, || {
+                tracing::info!(target: "sled", "recovered");
+                tracing::trace!(target: "sled::tree", "every row");
+                tracing::trace!(target: "sledge", "of another name");
+            });
+            assert!(text.contains("recovered") && text.contains("of another name"), "{text}");
+            assert!(!text.contains("every row"), "{text}");
+        }
     }
 
     #[test]

@@ -196,6 +196,11 @@ pub(crate) fn status_of(heard: &str) -> Option<u16> {
 pub(crate) struct Wire(TcpStream);
 
 impl Wire {
+    /// Somebody's who connected.
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        Self(stream)
+    }
+
     pub(crate) async fn to(address: SocketAddr) -> Self {
         Self(soon("a connection", TcpStream::connect(address)).await.unwrap())
     }

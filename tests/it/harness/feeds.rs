@@ -88,6 +88,12 @@ impl Feed {
         self.updated += 1;
     }
 
+    /// Changes what the feed says of itself, and no entry (F13).
+    pub(crate) fn rename(&mut self, title: &str) {
+        title.clone_into(&mut self.title);
+        self.updated += 1;
+    }
+
     /// Rewrites nothing but the time of the feed (F13).
     pub(crate) fn touch(&mut self) {
         self.updated += 1;

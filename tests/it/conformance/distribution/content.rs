@@ -1,5 +1,7 @@
 //! The content of a delivery and its media type (D02, D03, D18, D25, D26).
 
+use std::time::Duration;
+
 use crate::harness::{Callback, Feed, Flavour, Page, Reply, Settings, Stage, Topic};
 
 /// What the topic's own header says goes out to the byte: test suites compare strings (D02).
@@ -49,10 +51,26 @@ async fn d02_a_generic_media_type_is_made_precise_for_0_3_alone() {
         stage.subscribe_ws(&topic, &new).await;
         stage.ping(&topic).await;
         let (old, new) = (old.delivered(1).await, new.delivered(1).await);
-        assert!(old[0].header("content-type").unwrap().starts_with(canonical), "{old:?}");
+        let precise = format!("{canonical}; charset=UTF-8");
+        assert_eq!(old[0].header("content-type"), Some(precise.as_str()));
         assert_eq!(new[0].header("content-type"), Some("text/xml; charset=UTF-8"));
         assert_eq!(old[0].body, new[0].body);
     }
+}
+
+/// A feed may leave it to the header to say how its letters are written: a more precise type still has to say it (D02).
+#[tokio::test]
+async fn d02_a_media_type_made_precise_keeps_the_charset() {
+    let stage = Stage::set().await;
+    let (topic, callback) = stage.subscribed("/latin").await;
+    let text =
+        "<feed xmlns='http://www.w3.org/2005/Atom'><entry><id>urn:1</id><title>\u{e9}</title></entry></feed>";
+    let latin: Vec<u8> = text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap()).collect();
+    topic.put(Page::of("text/xml; charset=ISO-8859-1", latin.clone()));
+    stage.ping(&topic).await;
+    let delivery = callback.delivered(1).await.remove(0);
+    assert_eq!(delivery.header("content-type"), Some("application/atom+xml; charset=ISO-8859-1"));
+    assert_eq!(delivery.body, latin);
 }
 
 /// A topic that does not say what it is, is what its root element says, and else just bytes (D02).
@@ -110,6 +128,48 @@ async fn d03_a_new_websub_subscriber_gets_the_whole_document_once_and_then_what_
     }
 }
 
+/// A feed that changed in nothing but its own words is news without an entry (F13), and a first delivery like any other.
+#[tokio::test]
+async fn d03_f13_the_whole_document_comes_first_even_if_no_entry_is_new() {
+    let (stage, topic, mut feed, _keeper) = old_topic(Settings::quick()).await;
+    let (whole, delta) = (stage.subscriber.callback("/whole"), stage.subscriber.callback("/delta"));
+    stage.subscribe_ws(&topic, &whole).await;
+    stage.subscribe_03(&topic, &delta).await;
+    feed.rename("Another name");
+    topic.put(Page::of(Flavour::Atom.content_type(), feed.document()));
+    stage.ping(&topic).await;
+    assert_eq!(whole.delivered(1).await[0].body, feed.document(), "byte for byte");
+    assert_eq!(delta.delivered(1).await[0].body, feed.only(&[]));
+    let next = publish(&stage, &topic, &mut feed).await;
+    for reader in [&whole, &delta] {
+        assert_eq!(reader.delivered(2).await[1].body, feed.only(std::slice::from_ref(&next)));
+    }
+}
+
+/// So many entries are new that they are published in parts (F25); the whole document, which holds them all, takes longer
+/// than a fan-out waits for it.
+#[tokio::test]
+async fn d03_f25_a_slow_first_delivery_is_not_followed_by_the_parts_of_it() {
+    let (stage, topic, mut feed, keeper) =
+        old_topic(Settings::quick().with("delivery", "max_entries", 3)).await;
+    keeper.delivered(2).await;
+    let reader = stage.subscriber.callback("/reader");
+    stage.subscribe_ws(&topic, &reader).await;
+    reader.reply([Reply::After(Duration::from_millis(900), 204)]);
+    for _ in 0..6 {
+        feed.add();
+    }
+    let last = publish(&stage, &topic, &mut feed).await;
+    let whole = feed.document();
+    assert_eq!(reader.delivered(1).await[0].body, whole);
+    let next = publish(&stage, &topic, &mut feed).await;
+    let (of_reader, of_keeper) = (feed.clone(), feed.clone());
+    reader.delivered_where("what is new", |one| of_reader.has_in(&one.body, &next)).await;
+    let got: Vec<_> = reader.attempts().into_iter().map(|one| one.body).collect();
+    assert_eq!(got, [whole, feed.only(std::slice::from_ref(&next))]);
+    keeper.delivered_where("its last part", |one| of_keeper.has_in(&one.body, &last)).await;
+}
+
 #[tokio::test]
 async fn d03_the_operator_may_send_new_entries_to_everybody() {
     let (stage, topic, mut feed, _keeper) =
@@ -150,6 +210,46 @@ async fn d18_what_left_the_feed_while_the_first_delivery_failed_is_not_lost() {
     stage.ping(&topic).await;
     let last = String::from_utf8(reader.delivered(2).await[1].body.to_vec()).unwrap();
     assert_eq!(last, window(&topic, &["g"]), "after the whole, only what is new");
+}
+
+/// What grew too old while the hub was down is dropped when it starts. The whole document makes up for it, and what has
+/// been published since and left the feed again comes all the same.
+#[tokio::test]
+async fn d18_what_is_no_longer_kept_is_made_up_for_by_the_whole_document() {
+    let mut stage = Stage::set().await;
+    let topic = stage.publisher.topic("/feed");
+    let (keeper, reader) = (stage.subscriber.callback("/keeper"), stage.subscriber.callback("/reader"));
+    for callback in [&keeper, &reader] {
+        stage.subscribe_03(&topic, callback).await;
+    }
+    let publish = async |stage: &Stage, ids: &[&str], count: usize| {
+        topic.put(Page::of("application/atom+xml", window(&topic, ids)));
+        stage.ping(&topic).await;
+        keeper.delivered(count).await;
+    };
+    publish(&stage, &["a"], 1).await;
+    reader.delivered(1).await;
+    reader.always_reply(Reply::Status(503));
+    publish(&stage, &["b", "a"], 2).await;
+    publish(&stage, &["c", "b"], 3).await;
+    stage.hub.end().await;
+    let settings = Settings::quick().with("publications", "keep_for", "1ms").with("log", "filter", "info");
+    stage.hub.reconfigure(settings);
+    stage.hub.restart().await;
+    stage.hub.logged("publications dropped").await;
+    publish(&stage, &["d", "c"], 4).await;
+    publish(&stage, &["e", "c"], 5).await;
+    reader.always_reply(Reply::Status(204));
+    let body = String::from_utf8(reader.delivered(2).await[1].body.to_vec()).unwrap();
+    assert_eq!(ids_in(&body), ["e", "c", "d"]);
+    publish(&stage, &["f", "e"], 6).await;
+    let body = String::from_utf8(reader.delivered(3).await[2].body.to_vec()).unwrap();
+    assert_eq!(body, window(&topic, &["f"]), "after the whole, only what is new");
+}
+
+/// The ids of the entries that [`window`] wrote, in order.
+fn ids_in(body: &str) -> Vec<&str> {
+    body.split("<id>urn:").skip(1).filter_map(|rest| Some(rest.split_once("</id>")?.0)).collect()
 }
 
 /// Nothing is re-encoded, re-indented or repaired: a delta is the document less the bytes of its old entries (D25).

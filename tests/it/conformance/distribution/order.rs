@@ -40,6 +40,34 @@ async fn d20_an_entry_edited_while_away_comes_once_and_in_its_newest_version() {
     assert_eq!(scene.fence(1).await, [vec![new, old]]);
 }
 
+/// Some sites give all of their entries one id. Each is an entry of its own to whoever was away as well (F15).
+#[tokio::test]
+async fn d20_f15_entries_that_share_an_id_do_not_replace_one_another() {
+    let stage = Stage::set().await;
+    let house = Subscriber::start();
+    let topic = stage.publisher.topic("/feed");
+    let (keeper, reader) = (stage.subscriber.callback("/keeper"), house.callback("/reader"));
+    stage.subscribe_03(&topic, &keeper).await;
+    stage.subscribe_03(&topic, &reader).await;
+    let feed = |entries: std::ops::RangeInclusive<usize>| {
+        let entry = |number| format!("<entry><id>urn:x</id><title>{number}</title></entry>");
+        let entries: Vec<_> = entries.rev().map(entry).collect();
+        format!("<feed xmlns='http://www.w3.org/2005/Atom'>{}</feed>", entries.concat())
+    };
+    for count in 4..=6 {
+        topic.put(Page::of("application/atom+xml", feed(1..=count)));
+        stage.ping(&topic).await;
+        keeper.delivered(count - 3).await;
+        if count == 4 {
+            reader.delivered(1).await;
+            house.go_down().await;
+        }
+    }
+    house.come_up();
+    let bodies: Vec<_> = reader.delivered(2).await.into_iter().map(|one| one.body).collect();
+    assert_eq!(bodies, [feed(1..=4), feed(5..=6)]);
+}
+
 #[tokio::test]
 async fn d20_of_an_opaque_topic_only_the_latest_body_is_caught_up() {
     let stage = Stage::set().await;
@@ -68,7 +96,8 @@ async fn d20_of_an_opaque_topic_only_the_latest_body_is_caught_up() {
 #[tokio::test]
 async fn d20_a_reader_slower_than_its_publisher_gets_all_in_order_one_at_a_time() {
     let mut scene = Scene::set().await;
-    scene.reader.always_reply(Reply::After(Duration::from_millis(120), 200));
+    // Longer than a fan-out waits.
+    scene.reader.always_reply(Reply::After(Duration::from_millis(400), 200));
     let mut expected = Vec::new();
     for _ in 0..12 {
         expected.push(scene.publish_one().await);
@@ -155,14 +184,21 @@ impl Behind {
 async fn d22_leaving_takes_what_was_to_be_tried_again_along() {
     let mut scene = Behind::set(Settings::quick()).await;
     scene.stage.accept_sync(&Form::unsubscribe(&scene.topic, &scene.failing)).await;
-    scene.failing.always_reply(Reply::Status(204));
+    // What was on its way when it left has arrived by the end of another request.
+    scene.stage.fence(&scene.topic).await;
+    let known = scene.failing.attempts().len();
+    // Longer than the other would wait for its next try.
+    scene.keeper.reply([500; 4].map(Reply::Status));
     scene.publish(2).await;
+    assert_eq!(scene.failing.attempts().len(), known, "nothing came after it had left");
+    scene.failing.always_reply(Reply::Status(204));
     scene.stage.subscribe_03(&scene.topic, &scene.failing).await;
     let after = scene.publish(3).await;
     let feed = scene.feed.clone();
     scene.failing.delivered_where("the news after the return", |one| feed.has_in(&one.body, &after)).await;
-    let last = scene.failing.deliveries().pop().unwrap();
-    assert_eq!(feed.found_in(&last.body), [after], "and nothing of what was before or meanwhile");
+    let since = scene.failing.attempts().split_off(known);
+    let since: Vec<_> = since.iter().map(|one| feed.found_in(&one.body)).collect();
+    assert_eq!(since, [[after]], "and nothing of what was before or meanwhile");
 }
 
 #[tokio::test]
@@ -171,8 +207,9 @@ async fn d22_the_end_of_a_lease_takes_what_was_to_be_tried_again_along() {
     let mut scene = Behind::set(settings).await;
     // A refusal of the refresh would end it as well; no answer at all leaves the end to the lease.
     scene.failing.always_judge(Verdict::Status(500));
-    // The keeper's own lease of a second is renewed at its half each time: the third renewal is past the other's end.
-    scene.keeper.confirmed(4).await;
+    // The keeper's own lease of a second is renewed at its half each time: four renewals from now are past the other's
+    // end, were it renewed a moment ago.
+    scene.keeper.confirmed(scene.keeper.confirmations() + 4).await;
     let known = scene.failing.attempts().len();
     // Longer than the other would wait for its next try.
     scene.keeper.reply([500; 4].map(Reply::Status));

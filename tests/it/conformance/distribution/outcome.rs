@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use toml::Value;
 
 use super::scene::Scene;
 use crate::harness::{Form, Page, Reply, Settings, Stage, Topic, sha1_signature, soon};
@@ -75,13 +76,23 @@ async fn d15_gone_ends_the_subscription() {
     assert_eq!(scene.feed.found_in(&attempts[2].body), [fence]);
 }
 
-/// The same for a subscriber of `WebSub`, and while it catches up (D15).
+/// The same while it catches up, whichever version the subscriber speaks (D15).
 #[tokio::test]
-async fn d15_gone_ends_a_websub_subscription_that_is_behind() {
+async fn d15_gone_ends_a_subscription_of_either_kind_that_is_behind() {
+    for is_old in [false, true] {
+        gone_while_behind(is_old).await;
+    }
+}
+
+async fn gone_while_behind(is_old: bool) {
     let stage = Stage::set().await;
     let topic = stage.publisher.topic("/text");
     let (keeper, callback) = (stage.subscriber.callback("/keeper"), stage.subscriber.callback("/cb"));
-    stage.subscribe_ws(&topic, &callback).await;
+    if is_old {
+        stage.subscribe_03(&topic, &callback).await;
+    } else {
+        stage.subscribe_ws(&topic, &callback).await;
+    }
     stage.subscribe_03(&topic, &keeper).await;
     callback.reply([503, 503, 410].map(Reply::Status));
     for (index, text) in ["one", "two", "three"].into_iter().enumerate() {
@@ -143,6 +154,22 @@ async fn d17_tries_follow_the_schedule_and_the_subscribers_wish() {
     assert!(last - third >= Duration::from_millis(380), "the last step repeats: {:?}", last - third);
 }
 
+/// The tests of this run with short times; what is shipped is what was decided.
+#[tokio::test]
+async fn d17_d21_v16_the_shipped_times_are_those_that_were_decided() {
+    let schedule = ["5s", "30s", "2min", "10min", "30min", "2h", "6h", "12h", "1d"];
+    let decided: [(&str, &str, Value); 5] = [
+        ("delivery", "timeout", "20s".into()),
+        ("delivery", "retry", schedule.to_vec().into()),
+        ("delivery", "jitter", 0.2.into()),
+        ("delivery", "retry_after_max", "6h".into()),
+        ("verification", "hold_deliveries", "10s".into()),
+    ];
+    for (section, key, value) in decided {
+        assert_eq!(Settings::shipped(section, key).await, value, "[{section}] {key}");
+    }
+}
+
 async fn publish(stage: &Stage, topic: &Topic, text: &str) {
     topic.put(Page::of("text/plain", text.to_owned()));
     stage.ping(topic).await;
@@ -188,6 +215,9 @@ async fn d19_f04_subscribers_may_stand_for_many_readers() {
         }
     });
     assert_eq!(limited.await, "52", "no host counts for more than the limit");
+    // Who no longer claims anything counts for one.
+    other.always_reply(Reply::Status(204));
+    soon("the claim to be gone", async { while next().await != "42" {} }).await;
 }
 
 /// A subscriber that takes a signature for false has to answer 2xx all the same, so what it thinks of it never comes to

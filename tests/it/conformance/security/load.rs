@@ -5,9 +5,10 @@ use std::{net::Ipv4Addr, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    time::Instant,
 };
 
-use crate::harness::{Form, Gate, Page, Publisher, Settings, Stage, soon};
+use crate::harness::{Form, Gate, Page, Publisher, Settings, Stage, Wire, soon};
 
 /// Topics that nobody follows are not fetched however often they are pinged, a followed one is fetched a few times for
 /// many pings, and who pings too often is told so (X05).
@@ -21,18 +22,24 @@ async fn x05_a_flood_of_pings_is_no_flood_of_fetches() {
     topic.put(Page::of("text/plain", "news"));
     let others: Vec<_> = (0..100).map(|index| stage.publisher.topic(&format!("/other/{index}"))).collect();
     let flood = others.iter().fold(Form::publish(&topic), |form, other| form.with("hub.url", other.url()));
-    let mut statuses = Vec::new();
+    let (began, mut statuses) = (Instant::now(), Vec::new());
     // The allowance is ten seconds' worth at once.
     for _ in 0..40 {
         statuses.push(stage.hub.post(&flood).await.status);
     }
     let accepted = statuses.iter().filter(|status| **status == 204).count();
-    assert!((20..30).contains(&accepted), "{statuses:?}");
+    // One more where the last of the first allowance and the first of the next share a moment.
+    let allowed = 21.0 + 2.0 * began.elapsed().as_secs_f64();
+    assert!(
+        accepted >= 20 && f64::from(u32::try_from(accepted).unwrap()) <= allowed,
+        "{allowed} {statuses:?}"
+    );
     assert!(statuses.iter().all(|status| [204, 429].contains(status)), "{statuses:?}");
     callback.delivered(1).await;
     assert!(others.iter().all(|other| other.fetches().is_empty()), "P07");
     let fetches = topic.fetches().len();
-    assert!(fetches <= 5, "{fetches} fetches for {accepted} pings");
+    let allowed = 2 + began.elapsed().as_millis() / 300;
+    assert!(u128::try_from(fetches).unwrap() <= allowed, "{fetches} fetches for {accepted} pings");
 }
 
 /// One site is asked for so many topics at once and no more, however many are pinged (X05).
@@ -75,10 +82,34 @@ impl Drip {
         format!("http://{}/", self.0.local_addr().unwrap())
     }
 
+    async fn connection(&self) -> TcpStream {
+        soon("a connection", self.0.accept()).await.unwrap().0
+    }
+
     /// Talks to the next who connects until they hang up.
     async fn talk_until_cut(&self) {
-        let (stream, _) = soon("a connection", self.0.accept()).await.unwrap();
-        soon("the hub to hang up", drip(stream)).await;
+        soon("the hub to hang up", drip(self.connection().await)).await;
+    }
+
+    /// For once comes to an end, and confirms the intent that it is asked about.
+    async fn confirm(&self) {
+        let mut wire = Wire::of(self.connection().await);
+        let asked = wire.hear_until("\r\n\r\n").await;
+        let challenge = asked.split("hub.challenge=").nth(1).unwrap();
+        let challenge = challenge.split(['&', ' ']).next().unwrap();
+        let length = challenge.len();
+        wire.say(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{challenge}"
+        ))
+        .await;
+    }
+
+    /// For once comes to an end, and takes a delivery.
+    async fn take(&self, body: &str) {
+        let mut wire = Wire::of(self.connection().await);
+        let heard = wire.hear_until(body).await;
+        assert!(heard.starts_with("POST ") && heard.ends_with(body), "{heard}");
+        wire.say("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await;
     }
 }
 
@@ -122,6 +153,27 @@ async fn x10_whoever_never_comes_to_an_end_is_cut_off() {
         .expect(204);
     slow.talk_until_cut().await;
     assert!(callback.attempts().is_empty());
+}
+
+/// The same for a delivery, which is tried again and kept until it is taken (X10, D16).
+#[tokio::test]
+async fn x10_d16_a_delivery_that_never_comes_to_an_end_is_cut_off_and_tried_again() {
+    let settings =
+        Settings::quick().with("delivery", "timeout", "500ms").with("delivery", "connect_timeout", "500ms");
+    let stage = Stage::set_with(settings).await;
+    let (topic, slow) = (stage.publisher.topic("/text"), Drip::start().await);
+    let form = Form::intent("subscribe", &topic.url(), &slow.url()).sync();
+    let (answer, ()) = tokio::join!(stage.hub.post(&form), slow.confirm());
+    answer.expect(204);
+    topic.put(Page::text("news"));
+    stage.ping(&topic).await;
+    for _ in 0..2 {
+        slow.talk_until_cut().await;
+    }
+    slow.take("news").await;
+    topic.put(Page::text("more"));
+    stage.ping(&topic).await;
+    slow.take("more").await;
 }
 
 /// The same for who talks to the hub: the head of a request has to come to its end (X10).

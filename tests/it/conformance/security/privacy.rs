@@ -1,6 +1,8 @@
 //! Nothing that the program prints or counts tells a secret: not the secrets, not the tokens, and not the callbacks,
 //! whose URLs are capabilities (X06, X07, S38).
 
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
 use crate::harness::{Form, Page, Reply, Settings, Stage, Subscriber, Verdict};
 
 /// Stand for everything that must never be seen again outside of requests to their owners.
@@ -11,7 +13,17 @@ const PASSWORD: &str = "pAsSwOrD-5c31";
 
 #[tokio::test]
 async fn x06_x07_secrets_and_callbacks_stay_out_of_logs_metrics_and_answers() {
-    let mut stage = Stage::set_with(Settings::quick().with("log", "filter", "info")).await;
+    everything_happens("info").await;
+}
+
+/// Whatever the operator wants to see, also of the libraries below (X06, X07).
+#[tokio::test]
+async fn x06_x07_no_level_of_the_log_tells_a_secret_or_a_callback() {
+    everything_happens("trace").await;
+}
+
+async fn everything_happens(filter: &str) {
+    let mut stage = Stage::set_with(Settings::quick().with("log", "filter", filter)).await;
     let topic = stage.publisher.topic("/text");
     let callback = |name: &str| stage.subscriber.callback(&format!("/{CAPABILITY}/{name}?key={CAPABILITY}"));
     let form = |callback: &_| Form::subscribe(&topic, callback).secret(SECRET).token(TOKEN);
@@ -79,10 +91,29 @@ async fn x06_x07_secrets_and_callbacks_stay_out_of_logs_metrics_and_answers() {
     assert_tells_nothing("standard error", &err);
 }
 
+/// A data folder that was there before, or was opened since, is closed to everybody else at the start (X07).
+#[tokio::test]
+async fn x07_the_data_folder_is_for_its_owner_alone() {
+    let mut stage = Stage::set().await;
+    let mode = |stage: &Stage| fs::metadata(stage.hub.data()).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&stage), 0o700);
+    stage.hub.end().await;
+    fs::set_permissions(stage.hub.data(), fs::Permissions::from_mode(0o755)).unwrap();
+    stage.hub.restart().await;
+    assert_eq!(mode(&stage), 0o700);
+}
+
 fn assert_tells_nothing(what: &str, text: &str) {
     for (index, line) in text.lines().enumerate() {
         for hidden in [SECRET, TOKEN, CAPABILITY, PASSWORD] {
             assert!(!line.contains(hidden), "{what} tells {hidden} in line {}: {line}", index + 1);
+            let octets = format!("{:?}", hidden.as_bytes());
+            let octets = octets.trim_matches(['[', ']']);
+            assert!(
+                !line.contains(octets),
+                "{what} tells the octets of {hidden} in line {}: {line}",
+                index + 1
+            );
         }
     }
 }

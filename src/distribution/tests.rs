@@ -1,0 +1,298 @@
+//! Who is sent a document is asked last: what changed while one was composed, or while a lane was full, counts (V16, D22).
+//! And what a fan-out leaves behind (D18).
+
+use std::{sync::Mutex, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::*;
+use crate::{
+    agenda::Work as _,
+    clock::{ManualClock, Timestamp},
+    config::Config,
+    feed::{BodyDigest, Format},
+    outbound::{Answer, BreakerRules, LaneRules, Outgoing, Sending},
+    protocol::{Algorithm, CallbackId, CallbackUrl, PairId, Profile, Secret, TopicUrl, signature},
+    store::{
+        Backlog, Commit, Due, DueKind, FanOut, FanOutId, LastOutcome, Publication, Record, StoreOptions,
+        Subscription, Topic, Validators,
+    },
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A callback that accepts everything and remembers how it was signed.
+#[derive(Debug, Default)]
+struct Accepting(Mutex<Vec<String>>);
+
+impl Transport for Accepting {
+    fn send(&self, request: Outgoing) -> Sending<'_> {
+        let signature = request.headers.get("x-hub-signature").unwrap().to_str().unwrap().to_owned();
+        self.0.lock().unwrap().push(signature);
+        let answer = Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() };
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+/// One subscription, signed with "old", and one publication that it has not been sent.
+struct Scene {
+    _home: tempfile::TempDir,
+    store: Store,
+    lanes: Lanes,
+    callback: Arc<Accepting>,
+    room: Arc<Distribution>,
+    pair: PairId,
+    subscription: Subscription,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("data");
+        let store =
+            Store::open(&StoreOptions { path, cache_bytes: 1 << 20, gather: Duration::ZERO }).unwrap();
+        let callback = Arc::new(Accepting::default());
+        let lanes = Lanes::new(LaneRules { per_host: 1, ..LaneRules::default() });
+        let config = Config::default();
+        let room = Distribution::new(Parts {
+            store: store.clone(),
+            transport: callback.clone(),
+            lanes: lanes.clone(),
+            breakers: Arc::new(Breakers::new(BreakerRules::default())),
+            clock: ManualClock::at(NOW),
+            random: Arc::new(Random::seeded(7)),
+            tasks: Tasks::new(),
+            metrics: Arc::default(),
+            // Whoever waits here waits for the test.
+            delivery: DeliveryConfig { patience: HOUR, ..config.delivery },
+            publications: config.publications,
+            feed: Arc::default(),
+            readers_per_host: 0,
+            remember_for: HOUR,
+        });
+        let topic = TopicUrl::parse("http://site.example/text").unwrap();
+        let to = CallbackUrl::parse("http://reader.example/cb").unwrap();
+        let pair = PairId { topic: topic.id(), callback: to.id() };
+        let subscription = Subscription {
+            topic,
+            callback: to,
+            profile: Profile::P03,
+            secret: Some(Secret::new(b"old".to_vec()).unwrap()),
+            verify_token: None,
+            signature: None,
+            asked_lease: None,
+            granted_at: Timestamp::EPOCH,
+            expires_at: NOW.after(HOUR),
+            refresh_at: None,
+            accepted_at: Timestamp::EPOCH,
+            since_seq: 0,
+            stands_for: 1,
+        };
+        let scene = Self { _home: home, store, lanes, callback, room, pair, subscription };
+        scene.publish(1).await;
+        scene.put(scene.subscription.clone()).await;
+        scene
+    }
+
+    async fn publish(&self, seq: u64) {
+        let (topic, url) = (self.pair.topic, self.subscription.topic.as_str().to_owned());
+        let publication = Publication {
+            at: NOW,
+            format: Format::Opaque,
+            content_type: None,
+            self_url: url.clone(),
+            hub_url: "http://hub.example/".to_owned(),
+            context: BodyDigest::of(b"news"),
+            entries: Vec::new(),
+            insert_at: 0,
+            length: 4,
+            document_length: 4,
+            first_of_fetch: seq,
+        };
+        let record = Topic {
+            url,
+            head: seq,
+            format: Format::Opaque,
+            envelope: BodyDigest::of(b"news"),
+            validators: Validators::default(),
+            fetched_at: NOW,
+        };
+        let content = b"news".to_vec();
+        let added = Record::PublicationAdded { topic, seq, publication, content };
+        self.store.commit(Commit::from(Record::TopicPut(topic, record)).with(added)).await.unwrap();
+    }
+
+    async fn put(&self, subscription: Subscription) {
+        let record = Record::SubscriptionPut { pair: self.pair, subscription, was: None };
+        self.store.commit(record.into()).await.unwrap();
+    }
+
+    /// What happens while it waits, and with which secret it is signed after that, if at all.
+    async fn meanwhile(&self, what: &str) -> Option<&'static str> {
+        let old = self.subscription.clone();
+        match what {
+            "nothing" => return Some("old"),
+            "renewed" => {
+                let secret = Some(Secret::new(b"new".to_vec()).unwrap());
+                self.put(Subscription { secret, ..old }).await;
+                return Some("new");
+            }
+            "left and back" => {
+                let backlog_due = self.store.backlog(self.pair).unwrap().map(|backlog| backlog.due_at);
+                let ended = Record::SubscriptionEnded { pair: self.pair, lease_due: None, backlog_due };
+                self.store.commit(ended.into()).await.unwrap();
+                self.put(Subscription { since_seq: 1, ..old }).await;
+            }
+            "left, back and behind" => {
+                let last = self.store.backlog(self.pair).unwrap().unwrap();
+                let ended = Record::SubscriptionEnded {
+                    pair: self.pair,
+                    lease_due: None,
+                    backlog_due: Some(last.due_at),
+                };
+                self.store.commit(ended.into()).await.unwrap();
+                self.publish(2).await;
+                self.put(Subscription { since_seq: 1, ..old }).await;
+                self.fall_behind(2).await;
+            }
+            "out of its lease" => self.put(Subscription { expires_at: NOW, ..old }).await,
+            other => panic!("{other}"),
+        }
+        None
+    }
+
+    fn assert_signed(&self, what: &str, secret: Option<&str>) {
+        let sign = |secret: &str| {
+            let secret = Secret::new(secret.as_bytes().to_vec()).unwrap();
+            signature::sign(Algorithm::Sha1, &secret, b"news").to_str().unwrap().to_owned()
+        };
+        let expected: Vec<_> = secret.map(sign).into_iter().collect();
+        assert_eq!(*self.callback.0.lock().unwrap(), expected, "{what}");
+    }
+
+    /// A backlog that is due.
+    async fn fall_behind(&self, from_seq: u64) {
+        let backlog = Backlog {
+            from_seq,
+            attempts: 0,
+            due_at: NOW,
+            since: NOW,
+            last: LastOutcome::LaneFull,
+            needs_full: false,
+        };
+        let record = Record::BacklogPut { pair: self.pair, backlog, was: None };
+        self.store.commit(record.into()).await.unwrap();
+    }
+
+    /// A fan-out of the publication, with a checkpoint from before a restart if one is given.
+    async fn fan_out(&self, seq: u64, open: Vec<CallbackId>) {
+        let cursor = open.last().copied();
+        let fanout = FanOut { cursor, open, end: None, since: NOW };
+        let record = Record::FanOutPut(FanOutId::whole(self.pair.topic, seq), fanout);
+        self.store.commit(record.into()).await.unwrap();
+    }
+
+    /// Runs fan-outs until none is left, and does something in the meantime.
+    async fn run_fanouts(&self, meanwhile: impl Future<Output = ()>) {
+        let room = Arc::clone(&self.room);
+        let stop = room.parts.tasks.stopping().clone();
+        let watch = async {
+            meanwhile.await;
+            eventually("the end of the fan-out", || self.store.fanouts(None, 1).unwrap().is_empty()).await;
+            stop.cancel();
+        };
+        let (ended, ()) = tokio::join!(room.run_fanouts(), watch);
+        ended.unwrap();
+    }
+}
+
+/// All of it is on this thread and on the store's: letting others run is all the waiting that is needed.
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(20), waiting).await.is_ok(), "{what}");
+}
+
+const MEANWHILE: [&str; 4] = ["nothing", "renewed", "left and back", "out of its lease"];
+
+#[tokio::test]
+async fn v16_d22_what_changed_while_a_document_was_composed_counts() {
+    for what in MEANWHILE.into_iter().chain(["left, back and behind"]) {
+        let scene = Scene::set().await;
+        let pair = scene.pair;
+        scene.fall_behind(1).await;
+        let (due, _) = scene.store.due(DueKind::Backlog, NOW, 1).unwrap();
+        let due: Due = due.into_iter().next().unwrap();
+        let composing = scene.room.composer.held().await;
+        let change = async {
+            eventually("the catch-up to compose", || scene.room.in_flight.contains(&pair)).await;
+            let secret = scene.meanwhile(what).await;
+            drop(composing);
+            secret
+        };
+        let ((), secret) = tokio::join!(Arc::new(CatchUp(Arc::clone(&scene.room))).run(due), change);
+        scene.assert_signed(what, secret);
+        let owed = scene.store.backlog(pair).unwrap().map(|backlog| backlog.from_seq);
+        let expected = match what {
+            // The end of the lease takes it along.
+            "out of its lease" => Some(1),
+            // It has a turn of its own.
+            "left, back and behind" => Some(2),
+            _ => None,
+        };
+        assert_eq!(owed, expected, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn v16_d22_what_changed_while_the_lane_of_the_host_was_full_counts() {
+    for what in MEANWHILE {
+        let scene = Scene::set().await;
+        scene.fan_out(1, Vec::new()).await;
+        let only = scene.lanes.enter(scene.subscription.callback.host_key().as_str()).await;
+        let secret = std::cell::Cell::new(None);
+        let change = async {
+            eventually("the delivery to wait", || scene.room.parts.metrics.deliveries_in_flight.get() == 1)
+                .await;
+            secret.set(scene.meanwhile(what).await);
+            drop(only);
+        };
+        scene.run_fanouts(change).await;
+        scene.assert_signed(what, secret.get());
+        assert_eq!(scene.store.backlog(scene.pair).unwrap(), None);
+    }
+}
+
+/// A checkpoint names those that were under way when the program was killed.
+#[tokio::test]
+async fn d22_what_changed_while_the_program_was_down_counts() {
+    for what in MEANWHILE {
+        let scene = Scene::set().await;
+        scene.fan_out(1, vec![scene.pair.callback]).await;
+        let secret = scene.meanwhile(what).await;
+        scene.run_fanouts(async {}).await;
+        scene.assert_signed(what, secret);
+    }
+}
+
+/// Only the last body of what is no feed is ever sent again, and each may be as large as a fetch may be.
+#[tokio::test]
+async fn d18_of_what_is_no_feed_only_the_last_body_is_kept_for_who_is_behind() {
+    let scene = Scene::set().await;
+    scene.fall_behind(1).await;
+    for seq in 1..=3 {
+        scene.publish(seq).await;
+        scene.fan_out(seq, Vec::new()).await;
+    }
+    scene.run_fanouts(async {}).await;
+    let kept = scene.store.publications(scene.pair.topic, 0, 9).unwrap();
+    assert_eq!(kept.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [3]);
+    let contents = [1, 2, 3].map(|seq| scene.store.content(scene.pair.topic, seq).unwrap().is_some());
+    assert_eq!(contents, [false, false, true]);
+    scene.assert_signed("it is behind", None);
+}
