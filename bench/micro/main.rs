@@ -49,7 +49,7 @@ impl Hub {
     }
 }
 
-/// The reader alone, told to check what the splitter tells it to check.
+/// The reader alone, its check of end tags turned off.
 fn bare_pass(text: &str) -> usize {
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_comments = true;

@@ -46,7 +46,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("sled", &["store"]),
     ("reqwest", &["outbound", "client"]),
     ("axum", &["inbound", "client"]),
-    ("quick_xml", &["feed"]),
+    ("highway", &["feed"]),
+    ("roxmltree", &["feed"]),
     ("html5gum", &["feed"]),
     // In tests also where JSON is what comes out.
     ("serde_json", &["feed", "protocol", "telemetry"]),
