@@ -23,6 +23,7 @@
 mod catchup;
 mod compose;
 mod fanout;
+mod forgetting;
 mod holds;
 mod in_flight;
 mod parcel;
@@ -33,6 +34,7 @@ mod settle;
 mod window;
 
 pub use catchup::CatchUp;
+pub use forgetting::sight_age;
 pub use retention::sweep;
 
 use std::{sync::Arc, time::Duration};
