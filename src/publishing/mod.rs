@@ -6,6 +6,9 @@
 //! - What a fetch found becomes durable in one commit: publications, digests, the topic's head, the fan-outs, and the
 //!   end of the pending fetch. A crash leaves all of it or none.
 //! - A ping for a topic that nobody subscribes to is answered and forgotten (P07).
+//! - What a stranger can say of a topic (a ping's spelling, a claim to its name) changes neither what is requested nor what
+//!   the topic is called (P09, D07).
+//! - A fetch waits for no host while it holds a slot of the agenda: it stands aside, and comes again (X05).
 
 mod advertised;
 mod fetch;

@@ -83,3 +83,20 @@ async fn l10_v15_a_topic_that_is_down_for_a_moment_keeps_its_subscribers() {
     assert_eq!(callback.delivered(1).await[0].body, "two");
     assert_eq!(callback.verifications().len(), 1, "and it was told nothing");
 }
+
+/// A JSON Feed is read where its items are cut out, and nowhere else: what it says of its hubs is unread otherwise (F20).
+#[tokio::test]
+async fn l10_f20_the_hubs_of_a_json_feed_count_where_it_is_split() {
+    let settings = Settings::quick().with("access", "topics_must_name_this_hub", true);
+    for (choice, mode) in [("whole", "denied"), ("new-entries", "subscribe")] {
+        let stage = Stage::set_with(settings.clone().with("feed", "json_feed", choice)).await;
+        let (topic, callback) = (stage.publisher.topic("/feed"), stage.subscriber.callback("/cb"));
+        let feed = format!(
+            r#"{{"version":"https://jsonfeed.org/version/1.1","title":"t","hubs":[{{"type":"WebSub","url":"{}"}}],"items":[]}}"#,
+            stage.hub.url()
+        );
+        topic.put(Page::of("application/feed+json", feed));
+        stage.hub.post(&Form::subscribe(&topic, &callback)).await.expect(202);
+        assert_eq!(callback.verification(1).await.mode(), mode, "{choice}");
+    }
+}
