@@ -12,7 +12,7 @@ use crate::{
 /// Further topics that one ping may be about; more would let it cause any number of fetches.
 const NAMESAKES: usize = 8;
 /// Claims to a name that are looked at: those that nobody subscribes to must not crowd out the others.
-const CLAIMS: usize = 64;
+const CLAIMS: usize = 32;
 
 impl Publishing {
     /// Notes that these topics may have changed. Returns when that is on disk.

@@ -23,8 +23,9 @@ use crate::{
 /// Subscriptions are counted up to here for the publisher's log: more would put a walk over all of them, 10 ms for
 /// 10,000, between a ping and its first delivery.
 const READERS: usize = 1000;
-/// The pauses of a fetch whose host is busy with others.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// The pauses of a fetch whose host is busy with others. The shortest is about what a few fetches take: a site that pings
+/// fifty topics at once should not wait longer than it has to.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Pause when the store fails: the row stays due.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
