@@ -19,7 +19,7 @@ pub struct FetchConfig {
     /// For a whole fetch, redirects included (F11).
     #[serde(deserialize_with = "units::span")]
     pub timeout: Duration,
-    /// The largest body, in bytes after decompression (F11).
+    /// The largest body, in bytes after decompression (F11); before it, somewhat more (F09).
     #[serde(deserialize_with = "units::memory")]
     pub max_bytes: usize,
     /// Redirects followed; 0 follows none.
@@ -30,7 +30,7 @@ pub struct FetchConfig {
     /// Waits before the second and later tries of a fetch that failed (F10).
     #[serde(deserialize_with = "units::schedule")]
     pub retry: Vec<Duration>,
-    /// How long a ping waits for others of the same topic (P05).
+    /// The shortest time from one fetch of a topic to the next that a ping asks for (P05, P11).
     #[serde(deserialize_with = "units::span")]
     pub coalesce: Duration,
     /// The most readers that the callbacks of one host may claim to stand for together (D19); 0 counts none.
@@ -93,7 +93,7 @@ impl Default for PublicationsConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a section with keys")]
 pub struct FeedConfig {
-    /// How long an entry is known after it was last seen (F18).
+    /// How long an entry is known after it was last seen, and a topic after it was last wanted (F18).
     #[serde(deserialize_with = "units::span")]
     pub remember_for: Duration,
     /// Further elements whose change at feed level is no news (F13): `prefix:name`, a bare name or `{namespace}name`.

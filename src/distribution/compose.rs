@@ -76,6 +76,12 @@ impl Composer {
         }
     }
 
+    /// A topic was forgotten: its numbers begin anew, and must not find what they meant before.
+    pub(super) fn forget(&self, topic: TopicId) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|other, _| other.topic != topic);
+    }
+
     /// The next document for a backlog; `None` where nothing was published that it could miss.
     pub(super) async fn compose(
         &self,

@@ -24,6 +24,7 @@ mod catchup;
 mod compose;
 mod delivery;
 mod fanout;
+mod forgetting;
 mod holds;
 mod in_flight;
 mod parcel;
@@ -34,6 +35,7 @@ mod settle;
 mod window;
 
 pub use catchup::CatchUp;
+pub use forgetting::sight_age;
 pub use retention::sweep;
 
 use std::{sync::Arc, time::Duration};

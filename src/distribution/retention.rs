@@ -1,5 +1,5 @@
-//! Retention: publications are kept as long as somebody waits for them, bounded by age and octets; entry digests as
-//! long after their last sight as the operator says (F18).
+//! Retention: publications are kept as long as somebody waits for them, bounded by age and octets; what is known of
+//! entries and topics as long after its last use as the operator says (F18).
 //!
 //! A fan-out that ends with nobody behind drops its publication at once; what is swept here is what backlogs held on
 //! to. A backlog whose publications are gone gets the whole document with what is kept of them: its `from_seq` is no
@@ -12,7 +12,7 @@ use std::{
 
 use tracing::info;
 
-use super::Distribution;
+use super::{Distribution, forgetting};
 use crate::{
     clock::Timestamp,
     protocol::TopicId,
@@ -41,11 +41,12 @@ pub async fn sweep(distribution: std::sync::Arc<Distribution>) -> Result<(), Sto
     distribution.sweep_publications().await?;
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         distribution.sweep_publications().await?;
-        sweeps = sweeps.wrapping_add(1);
-        // A walk over every known entry: once an hour is plenty for what lives a month.
+        // A walk over every known entry: once an hour is plenty for what lives a month. The first time soon, for a hub that
+        // is started anew more often.
         if sweeps.is_multiple_of(60) {
-            distribution.sweep_entries().await?;
+            distribution.forget().await?;
         }
+        sweeps = sweeps.wrapping_add(1);
     }
     Ok(())
 }
@@ -98,42 +99,17 @@ impl Distribution {
         Ok(())
     }
 
-    async fn sweep_entries(&self) -> Result<(), StoreError> {
-        let store = &self.parts.store;
-        let limit = self.parts.clock.now().before(self.parts.remember_for);
-        let mut topic = None;
-        loop {
-            let topics = store.read(move |store| store.topic_ids(topic, PAGE)).await?;
-            topic = topics.last().copied();
-            for id in &topics {
-                // A feed that nobody looked at has not dropped its entries: age counts up to the last look that found
-                // news, which renewed what it saw.
-                let Some(known) = store.topic(*id)? else { continue };
-                let limit = known.fetched_at.before(self.parts.remember_for).min(limit);
-                self.sweep_entries_of(*id, limit).await?;
-            }
-            if topics.len() < PAGE {
-                return Ok(());
-            }
+    /// What has been out of use for long (F18).
+    async fn forget(&self) -> Result<(), StoreError> {
+        let now = self.parts.clock.now();
+        let forgotten = forgetting::sweep(&self.parts.store, now, self.parts.remember_for).await?;
+        for topic in &forgotten {
+            self.composer.forget(*topic);
         }
-    }
-
-    async fn sweep_entries_of(&self, topic: TopicId, limit: Timestamp) -> Result<(), StoreError> {
-        let store = &self.parts.store;
-        let mut after = None;
-        loop {
-            let page = store.read(move |store| store.sightings(topic, after, PAGE)).await?;
-            after = page.last().map(|(id, digest, _)| (*id, *digest));
-            let forgotten: Commit = page
-                .iter()
-                .filter(|(_, _, seen)| *seen < limit)
-                .map(|(id, digest, _)| Record::EntryForgotten(topic, *id, *digest))
-                .collect();
-            store.commit(forgotten).await?;
-            if page.len() < PAGE {
-                return Ok(());
-            }
+        if !forgotten.is_empty() {
+            info!(count = forgotten.len(), "topics forgotten: nobody has wanted them for long");
         }
+        Ok(())
     }
 }
 

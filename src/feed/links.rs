@@ -1,5 +1,7 @@
 //! Where a document says its hubs and itself are to be found: what counts as such a link (L01, L04, L05, L07).
 
+use url::Url;
+
 use super::{
     namespaces,
     tag::{self, Attribute},
@@ -24,12 +26,17 @@ impl Links {
     /// Looks at the attributes of one link of XML. RSS's `<link>` of the site has none and says nothing here.
     pub(super) fn look_at(&mut self, attributes: &[Attribute<'_>]) {
         if let (Some(rel), Some(href)) = (tag::find(attributes, b"rel"), tag::find(attributes, b"href")) {
-            self.add(&text::decoded(rel), &text::decoded(href));
+            self.push(&text::decoded(rel), &text::decoded(href), false);
         }
     }
 
-    /// Adds a link that means this: its relations, white space between them, and where it leads.
+    /// Adds a link that means this: its relations, white space between them, and where it leads. It stands in a page or a
+    /// JSON Feed, where a relative one means something.
     pub(super) fn add(&mut self, rel: &[u8], href: &[u8]) {
+        self.push(rel, href, true);
+    }
+
+    fn push(&mut self, rel: &[u8], href: &[u8], may_be_relative: bool) {
         if rel.len() > LONGEST_LINK || href.len() > LONGEST_LINK {
             return;
         }
@@ -43,6 +50,7 @@ impl Links {
             self.hubs.push(href.to_owned());
         }
         // The first that can be a URL; garbage only as long as there is nothing better (L07).
+        let is_usable = |href: &str| is_usable(href, may_be_relative);
         if has(b"self") && self.own.as_deref().is_none_or(|own| !is_usable(own) && is_usable(href)) {
             self.own = Some(href.to_owned());
         }
@@ -57,12 +65,24 @@ impl Links {
     }
 }
 
-/// Whether this looks like the absolute URL of a document.
-fn is_usable(href: &str) -> bool {
-    let is_web = href.split_once("://").is_some_and(|(scheme, _)| {
-        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
-    });
-    is_web && !href.contains('#')
+/// Whether this can be what a document is called. As strict as [`TopicUrl`](crate::protocol::TopicUrl), which this room
+/// does not know: what is taken here and refused there would hide a usable one behind it.
+fn is_usable(href: &str, may_be_relative: bool) -> bool {
+    if href.contains('#') {
+        return false;
+    }
+    match Url::parse(href) {
+        Ok(url) => {
+            let rest = href.split_once("://").map_or("", |(_, rest)| rest);
+            let authority = rest.split(['/', '?']).next().unwrap_or_default();
+            matches!(url.scheme(), "http" | "https")
+                && !authority.is_empty()
+                && !authority.contains(['@', '\\'])
+                && !href.chars().any(|character| character.is_control() || character.is_whitespace())
+        }
+        Err(url::ParseError::RelativeUrlWithoutBase) => may_be_relative,
+        Err(_) => false,
+    }
 }
 
 /// Whether a link of an entry leads to the replies to it (RFC 4685), and so may say how many there are.
@@ -108,6 +128,47 @@ mod tests {
         links.look_at(&[Attribute { name: b"href", value: b"http://c/" }]);
         assert_eq!(links.own.as_deref(), Some("http://a/?b&c"));
         assert_eq!(links.hubs, ["http://a/?b&c", "http://b/"]);
+    }
+
+    /// L07
+    #[test]
+    fn l07_the_first_self_that_can_be_one_is_kept() {
+        let own = |hrefs: &[&str]| {
+            let mut links = Links::default();
+            for href in hrefs {
+                look_at(&mut links, "self", href);
+            }
+            links.own.unwrap()
+        };
+        let unusable = [
+            "#{@content_url}",
+            "/relative",
+            "ftp://a/",
+            "http://",
+            "http:///a",
+            "http://me@a/",
+            "http://@a/",
+            "http://a b/",
+            "http://a/ b",
+            "http://a/#b",
+            "http://a\\b/",
+            "http://a:99999/",
+            "http:a/",
+            "mailto:a@b",
+        ];
+        for href in unusable {
+            assert_eq!(
+                own(&[href, "HTTPS://ok.example/?a", "http://second/"]),
+                "HTTPS://ok.example/?a",
+                "{href}"
+            );
+            assert_eq!(own(&[href]), href, "better than nothing");
+        }
+        let mut page = Links::default();
+        for href in ["http://me@a/", "../own", "http://second/"] {
+            page.add(b"self", href.as_bytes());
+        }
+        assert_eq!(page.own.as_deref(), Some("../own"), "a page says what its links are relative to");
     }
 
     /// X08

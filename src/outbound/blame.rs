@@ -2,12 +2,15 @@
 
 use std::{error::Error, io};
 
+use http_body_util::LengthLimitError;
+
 use super::transport::SendError;
 
 /// How many causes are followed; chains are three to five long.
 const DEPTH: usize = 16;
 
-/// The [`SendError`] that our resolver or connector put in, or [`SendError::Tls`] if rustls is the cause.
+/// The [`SendError`] that our resolver or connector put in, [`SendError::Tls`] if rustls is the cause, or
+/// [`SendError::TooLarge`] if it is the limit of what comes over the wire.
 pub(super) fn blame(error: &(dyn Error + 'static)) -> Option<SendError> {
     let mut next = Some(error);
     for _ in 0..DEPTH {
@@ -17,6 +20,9 @@ pub(super) fn blame(error: &(dyn Error + 'static)) -> Option<SendError> {
         }
         if error.is::<rustls::Error>() {
             return Some(SendError::Tls);
+        }
+        if error.is::<LengthLimitError>() {
+            return Some(SendError::TooLarge);
         }
         // An io::Error made from another error hides it from `source`, which goes one step past it.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {

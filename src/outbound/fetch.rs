@@ -1,4 +1,5 @@
-//! The client for fetches: topics and discovery documents. On reqwest, which decodes gzip and brotli (F09).
+//! The client for fetches: topics and discovery documents. On reqwest, with the decoding of gzip and brotli (F09) above it
+//! instead of inside it, so that what comes over the wire can be counted as well.
 //!
 //! Everything reqwest would do of its own accord is switched off: redirects (F02 follows them hop by hop, each hop a
 //! request of its own), proxies, referers, cookies, repeats. It sends `Accept: */*` and no `Accept-Language` (F07).
@@ -6,12 +7,20 @@
 //! reqwest parses URLs by the WHATWG standard and may see another host in one than we do, so the guard judges what
 //! reqwest is going to use, not only what was given.
 
-use std::sync::Arc;
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt, Limited};
 use reqwest::{redirect, retry};
 use rustls::ClientConfig;
 use tokio::time::timeout;
+use tower_http::decompression::Decompression;
+use tower_service::Service;
 use url::Url;
 
 use super::{
@@ -24,6 +33,9 @@ use super::{
     tls,
     transport::{Answer, Outgoing, Purpose, SendError, Sending, Transport},
 };
+
+/// How much more than its decoded size a body may be on the wire: what coding and one read may add.
+const WIRE_SLACK: usize = 1 << 20;
 
 /// [`Transport`] for fetches.
 #[derive(Debug)]
@@ -87,18 +99,51 @@ impl FetchClient {
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<Answer, SendError> {
         let url = self.judged_url(&outgoing.uri, outgoing.purpose)?;
+        let client = self.clients.of(outgoing.purpose).clone();
+        let wire = Wire { client, most: outgoing.max_body.saturating_add(WIRE_SLACK) };
+        let (max_body, overflow) = (outgoing.max_body, outgoing.overflow);
         let mut request = reqwest::Request::new(outgoing.method, url);
-        *request.headers_mut() = outgoing.headers;
         if !outgoing.body.is_empty() {
             *request.body_mut() = Some(outgoing.body.into());
         }
-        let response = self.clients.of(outgoing.purpose).execute(request).await.map_err(|error| {
+        let mut asked = Request::new(request);
+        *asked.headers_mut() = outgoing.headers;
+        let response = Decompression::new(wire).call(asked).await.map_err(|error| {
             let otherwise = if error.is_connect() { SendError::Connect } else { SendError::Protocol };
             blame(&error).unwrap_or(otherwise)
         })?;
-        let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
-        let body = read_capped(body, outgoing.max_body, outgoing.overflow).await?;
+        let (head, body) = response.into_parts();
+        let body = read_capped(Box::pin(body.map_err(io::Error::other)), max_body, overflow).await?;
         Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+}
+
+/// One request by reqwest, its answer as it comes over the wire and bounded there: a stream that decodes to little or
+/// nothing must not run until the deadline. The request is its own body, so that its URL is the very one that was judged;
+/// its headers are those of what is around it.
+#[derive(Debug)]
+struct Wire {
+    client: reqwest::Client,
+    most: usize,
+}
+
+impl Service<Request<reqwest::Request>> for Wire {
+    type Response = Response<Limited<reqwest::Body>>;
+    type Error = reqwest::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, asked: Request<reqwest::Request>) -> Self::Future {
+        let (client, most) = (self.client.clone(), self.most);
+        let (head, mut request) = asked.into_parts();
+        *request.headers_mut() = head.headers;
+        Box::pin(async move {
+            let response = client.execute(request).await?;
+            Ok(Response::<reqwest::Body>::from(response).map(|body| Limited::new(body, most)))
+        })
     }
 }
 

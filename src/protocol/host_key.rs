@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// `scheme://host:port` in lower case, the port always named. No path, no user name, so it may be logged (X06).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,6 +13,14 @@ impl HostKey {
     /// `host` must be ASCII in lower case, as `canonical` makes it.
     pub(super) fn new(scheme: &str, host: &str, port: u16) -> Self {
         Self(format!("{scheme}://{host}:{port}").into())
+    }
+
+    /// The server that a URL speaks to, if it is one of http or https.
+    pub fn of(url: &Url) -> Option<Self> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return None;
+        }
+        Some(Self::new(url.scheme(), url.host_str()?, url.port_or_known_default()?))
     }
 
     pub fn as_str(&self) -> &str {
@@ -40,6 +49,14 @@ impl<'de> Deserialize<'de> for HostKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_and_its_server_have_one_key() {
+        let of = |text: &str| HostKey::of(&Url::parse(text).unwrap());
+        assert_eq!(of("HTTP://Example.com/feed"), Some(HostKey::new("http", "example.com", 80)));
+        assert_eq!(of("https://[::1]:8443/"), Some(HostKey::new("https", "[::1]", 8443)));
+        assert_eq!(of("ftp://example.com/"), None);
+    }
 
     #[test]
     fn a_key_survives_the_store() {

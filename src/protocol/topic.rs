@@ -57,6 +57,12 @@ impl TopicUrl {
         self.0.id
     }
 
+    /// The one spelling that stands for all (S22): to compare by, never to show.
+    pub(super) fn canonical(&self) -> String {
+        // It was taken apart before, so it can be again.
+        Parts::parse(self.as_str()).map_or_else(|_| self.as_str().to_owned(), |parts| parts.canonical())
+    }
+
     /// The same address under the other scheme (P09).
     pub fn twin(&self) -> Option<Self> {
         let (scheme, rest) = self.as_str().split_once("://")?;

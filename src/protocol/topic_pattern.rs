@@ -25,9 +25,11 @@ enum Kind {
 pub struct BadPattern(String);
 
 impl TopicPattern {
+    /// Whatever the topic is spelled like (S22): anybody may ping a topic by another spelling, and a setting must not
+    /// come and go with that.
     pub fn matches(&self, topic: &TopicUrl) -> bool {
         match &self.0 {
-            Kind::Prefix(prefix) => topic.as_str().starts_with(prefix),
+            Kind::Prefix(prefix) => topic.canonical().starts_with(&regular(prefix)),
             Kind::Exact(url) => TopicUrl::parse(url).is_ok_and(|url| url.id() == topic.id()),
         }
     }
@@ -45,6 +47,14 @@ impl TopicPattern {
             Kind::Exact(url) => (true, url.len()),
         }
     }
+}
+
+/// The beginning of a URL as the beginning of its canonical form. One that ends inside the host or inside a `%XX` is only
+/// the beginning of some spelling, and stands for itself.
+fn regular(prefix: &str) -> String {
+    let has_path = prefix.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    let url = if has_path { TopicUrl::parse(prefix).ok() } else { None };
+    url.map_or_else(|| prefix.to_owned(), |url| url.canonical())
 }
 
 impl FromStr for TopicPattern {
@@ -99,6 +109,24 @@ mod tests {
             "http://a.example/x%79",
             "whatever it is spelled like (S22)"
         );
+    }
+
+    #[test]
+    fn a_prefix_means_every_spelling_of_what_begins_with_it() {
+        let matches = |pattern: &str, topic: &str| {
+            pattern.parse::<TopicPattern>().unwrap().matches(&TopicUrl::parse(topic).unwrap())
+        };
+        for topic in
+            ["HTTP://A.example/%7Eme/feed", "http://a.example:80/~me/feed", "http://a.example/~%6De/x"]
+        {
+            for pattern in
+                ["http://a.example/~me/*", "http://A.example:80/%7eme/*", "http://a.ex*", "http*", "*"]
+            {
+                assert!(matches(pattern, topic), "{pattern} {topic}");
+            }
+            assert!(!matches("http://a.example/~you/*", topic), "{topic}");
+        }
+        assert!(matches("http://a.example*", "http://a.example.org/"), "the beginning of a host is no host");
     }
 
     #[test]

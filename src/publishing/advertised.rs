@@ -1,6 +1,6 @@
 //! Whether a topic names this hub, for operators who serve only those that do (L10).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
@@ -10,13 +10,10 @@ use super::{
     news,
 };
 use crate::{
-    feed::JsonFeed,
     outbound::SendError,
     protocol::{TopicId, TopicUrl},
+    store::StoreError,
 };
-
-/// How long the question waits for room in its host's lane.
-const LANE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a topic says of its hubs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,30 +24,44 @@ pub enum Advertised {
     Elsewhere,
     /// The topic may not be fetched at all.
     Forbidden,
-    /// It could not be fetched, or not now.
+    /// It could not be fetched.
     Unknown,
+    /// It was not asked: its host has as many fetches under way as it may.
+    Busy,
 }
 
 impl Publishing {
-    /// Fetches a topic only to see whether it names this hub; what it holds is no news yet.
-    pub async fn advertised(&self, topic: &TopicUrl) -> Advertised {
+    /// Fetches a topic only to see whether it names this hub; what it holds is no news yet. Waits so long for room in the
+    /// lane of the topic's host.
+    pub async fn advertised(&self, topic: &TopicUrl, patience: Duration) -> Result<Advertised, StoreError> {
         let host = topic.host_key();
-        let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
-            return Advertised::Unknown;
+        let Ok(permit) = timeout(patience, self.parts.lanes.enter(host.as_str())).await else {
+            return Ok(Advertised::Busy);
         };
-        match self.look_in_time(topic, Asking::default(), None).await {
-            Look::Body(page) if self.is_named(&page) => Advertised::Here,
-            Look::Body(_) => Advertised::Elsewhere,
+        Ok(match self.look_in_time(topic, Asking::default(), None, permit).await {
+            Look::Body(page) => {
+                if self.is_named(topic, page).await? {
+                    Advertised::Here
+                } else {
+                    Advertised::Elsewhere
+                }
+            }
             Look::Failed(Failure::Send(SendError::Refused(_))) => Advertised::Forbidden,
+            Look::Busy => Advertised::Busy,
             Look::Unchanged | Look::Failed(_) | Look::TooLarge => Advertised::Unknown,
-        }
+        })
     }
 
-    fn is_named(&self, page: &Page) -> bool {
-        let document = news::read(page, &self.parts.feed, JsonFeed::Split);
+    /// Reads what may be large on a thread that may take its time.
+    async fn is_named(&self, topic: &TopicUrl, page: Page) -> Result<bool, StoreError> {
+        let (volatile, json_feed) = (Arc::clone(&self.parts.feed), self.json_feed(topic));
         let ours = canonical(&self.parts.hub_url);
-        let mut named = page.hub_links.iter().chain(&document.hub_links);
-        ours.is_some() && named.any(|link| canonical(link) == ours)
+        let read = move |_: &_| {
+            let document = news::read(&page, &volatile, json_feed);
+            let mut named = news::hub_links(&page, &document).iter();
+            Ok(ours.is_some() && named.any(|link| canonical(link) == ours))
+        };
+        self.parts.store.read(read).await
     }
 }
 

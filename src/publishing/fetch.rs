@@ -13,8 +13,8 @@ use url::Url;
 
 use super::Publishing;
 use crate::{
-    outbound::{Answer, Outgoing, Overflow, Purpose, SendError},
-    protocol::{self, TopicUrl},
+    outbound::{Answer, Outgoing, Overflow, Permit, Purpose, SendError},
+    protocol::{self, HostKey, TopicUrl},
     store::Validators,
 };
 
@@ -29,6 +29,8 @@ pub(super) enum Look {
     Unchanged,
     /// Something that another try may mend.
     Failed(Failure),
+    /// The host, or one that the topic moved to, has as many fetches under way as it may (X05).
+    Busy,
     /// Over the size: dropped, and not asked for again before the next ping (F11).
     TooLarge,
 }
@@ -74,14 +76,24 @@ impl Publishing {
         topic: &TopicUrl,
         asking: Asking,
         known: Option<&Validators>,
+        permit: Permit,
     ) -> Look {
-        let look = self.look(topic, asking, known);
+        let look = self.look(topic, asking, known, permit);
         let late = Look::Failed(Failure::Send(SendError::Timeout));
         timeout(self.parts.fetch.timeout, look).await.unwrap_or(late)
     }
 
-    async fn look(&self, topic: &TopicUrl, asking: Asking, known: Option<&Validators>) -> Look {
+    /// `permit` is one of the topic's host. Where a redirect leads to another one, that one's is needed instead: many
+    /// hosts could else send their share of fetches to one.
+    async fn look(
+        &self,
+        topic: &TopicUrl,
+        asking: Asking,
+        known: Option<&Validators>,
+        mut permit: Permit,
+    ) -> Look {
         let Ok(mut url) = Url::parse(topic.as_str()) else { return Look::Failed(Failure::Url) };
+        let mut host = topic.host_key();
         for _hop in 0..=self.parts.fetch.redirects {
             let Ok(uri) = url.as_str().parse::<Uri>() else { return Look::Failed(Failure::Url) };
             let validators = known.filter(|known| known.url == url.as_str());
@@ -98,7 +110,16 @@ impl Publishing {
                 | StatusCode::SEE_OTHER
                 | StatusCode::TEMPORARY_REDIRECT
                 | StatusCode::PERMANENT_REDIRECT => match target(&answer, &url) {
-                    Some(next) => url = next,
+                    Some(next) => {
+                        url = next;
+                        if let Some(next) = HostKey::of(&url).filter(|next| *next != host) {
+                            drop(permit);
+                            let Some(entered) = self.parts.lanes.try_enter(next.as_str()) else {
+                                return Look::Busy;
+                            };
+                            (permit, host) = (entered, next);
+                        }
+                    }
                     None => return Look::Failed(Failure::Location),
                 },
                 status => return Look::Failed(Failure::Status(status)),
@@ -146,7 +167,8 @@ impl Publishing {
 
 /// Where a redirect leads; a fragment is the user agent's affair and goes.
 fn target(answer: &Answer, from: &Url) -> Option<Url> {
-    let location = answer.headers.get(LOCATION)?.to_str().ok()?;
+    // Some sites write names beyond ASCII as they are.
+    let location = std::str::from_utf8(answer.headers.get(LOCATION)?.as_bytes()).ok()?;
     let mut url = from.join(location).ok()?;
     url.set_fragment(None);
     Some(url)

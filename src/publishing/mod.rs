@@ -6,9 +6,13 @@
 //! - What a fetch found becomes durable in one commit: publications, digests, the topic's head, the fan-outs, and the
 //!   end of the pending fetch. A crash leaves all of it or none.
 //! - A ping for a topic that nobody subscribes to is answered and forgotten (P07).
+//! - What a stranger can say of a topic (a ping's spelling, a claim to its name) changes neither what is requested nor what
+//!   the topic is called (P09, D07).
+//! - A fetch waits for no host while it holds a slot of the agenda: it stands aside, and comes again (X05).
 
 mod advertised;
 mod fetch;
+mod keep;
 mod news;
 mod ping;
 mod polling;
@@ -20,6 +24,7 @@ pub use work::Looking;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use crate::{
@@ -30,6 +35,7 @@ use crate::{
     feed::{JsonFeed, Volatile},
     outbound::{Lanes, Transport},
     protocol::{TopicId, TopicPattern, TopicUrl},
+    random::Random,
     store::Store,
     telemetry::Metrics,
 };
@@ -41,12 +47,15 @@ pub struct Parts {
     pub transport: Arc<dyn Transport>,
     pub lanes: Lanes,
     pub clock: Arc<dyn Clock>,
+    pub random: Arc<Random>,
     pub metrics: Arc<Metrics>,
     pub fetch: FetchConfig,
     pub polling: PollingConfig,
     /// Entries of one publication (F25).
     pub max_entries: usize,
     pub feed: Arc<Volatile>,
+    /// How long entry digests are remembered after their last sight (F18).
+    pub remember_for: Duration,
     /// What becomes of JSON Feeds, unless a topic has its own rule.
     pub json_feed: JsonFeed,
     /// The same for some topics.
@@ -64,12 +73,14 @@ pub struct Publishing {
     parts: Parts,
     /// When the fetch under way of a topic began.
     under_way: Mutex<HashMap<TopicId, Timestamp>>,
+    /// When the last fetch of a topic began, as long as that is within the window for coalescing pings.
+    looked: Mutex<HashMap<TopicId, Timestamp>>,
     poke: Poke,
 }
 
 impl Publishing {
     pub fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self { parts, under_way: Mutex::default(), poke: Poke::new() })
+        Arc::new(Self { parts, under_way: Mutex::default(), looked: Mutex::default(), poke: Poke::new() })
     }
 
     /// What wakes the agenda of fetches.
@@ -81,6 +92,20 @@ impl Publishing {
     fn json_feed(&self, topic: &TopicUrl) -> JsonFeed {
         let of_topic = TopicPattern::narrowest(&self.parts.json_feed_for_topics, topic);
         of_topic.copied().unwrap_or(self.parts.json_feed)
+    }
+
+    fn looked(&self) -> std::sync::MutexGuard<'_, HashMap<TopicId, Timestamp>> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A fetch of this topic begins. Those whose window is over are forgotten, so that as many are kept as there are
+    /// fetches within one window.
+    fn began(&self, topic: TopicId, at: Timestamp) {
+        self.under_way().insert(topic, at);
+        let over = at.before(self.parts.fetch.coalesce);
+        let mut looked = self.looked();
+        looked.retain(|_, began| *began > over);
+        looked.insert(topic, at);
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<TopicId, Timestamp>> {

@@ -11,6 +11,9 @@ use crate::{
 
 use super::fetch::{Page, absolute};
 
+/// The parts of one fetch repeat what surrounds the entries; together no more often than makes this many bodies (X08).
+const MOST_REPEATED: usize = 3;
+
 /// A publication and its body.
 #[derive(Debug)]
 pub(super) struct Made {
@@ -64,7 +67,8 @@ pub(super) fn find(page: &Page, known: &Known<'_>, seen: &mut dyn FnMut(&Entry) 
     let new = feed::news(&document, seen);
     let made = if !new.is_empty() {
         // Parts of one fetch in document order (F24, F25).
-        new.chunks(known.max_entries.max(1)).map(|part| cut(page, &document, &whole, part)).collect()
+        let size = part_size(&page.body, &document, new.len(), known.max_entries);
+        new.chunks(size).map(|part| cut(page, &document, &whole, part)).collect()
     } else if is_same(known.topic, &document) {
         Vec::new()
     } else if document.format == Format::Opaque {
@@ -80,6 +84,15 @@ pub(super) fn find(page: &Page, known: &Known<'_>, seen: &mut dyn FnMut(&Entry) 
         format: document.format,
         envelope: document.envelope,
     }
+}
+
+/// How many new entries go into one part: as many as the operator says (F25), unless what surrounds the entries is so
+/// large that all parts together would be a multiple of the body. Then there are fewer parts, with more in each.
+fn part_size(body: &[u8], document: &Document, new: usize, max_entries: usize) -> usize {
+    let entries = document.entries.iter().fold(0_usize, |sum, entry| sum.saturating_add(entry.range.len()));
+    let surrounding = body.len().saturating_sub(entries).max(1);
+    let most_parts = body.len().saturating_mul(MOST_REPEATED).div_euclid(surrounding).max(1);
+    max_entries.max(new.div_ceil(most_parts)).max(1)
 }
 
 fn is_same(topic: Option<&Topic>, document: &Document) -> bool {
@@ -136,6 +149,11 @@ fn self_url(page: &Page, document: &Document, url: &TopicUrl) -> String {
     declared.cloned().unwrap_or_else(|| url.as_str().to_owned())
 }
 
+/// The hubs that a topic names: in its headers, and only where those name none in its elements (L02).
+pub(super) fn hub_links<'a>(page: &'a Page, document: &'a Document) -> &'a [String] {
+    if page.hub_links.is_empty() { &document.hub_links } else { &page.hub_links }
+}
+
 /// Our address as the topic spells it, under either scheme (L11), else as the operator does (D06).
 fn hub_url(page: &Page, document: &Document, configured: &str) -> String {
     let names: Vec<_> = TopicUrl::parse(configured)
@@ -144,6 +162,69 @@ fn hub_url(page: &Page, document: &Document, configured: &str) -> String {
         .flatten()
         .collect();
     let is_ours = |link: &&String| TopicUrl::parse(link).is_ok_and(|url| names.contains(&url.id()));
-    let spelled = page.hub_links.iter().chain(&document.hub_links).find(is_ours);
+    let spelled = hub_links(page, document).iter().find(is_ours);
     spelled.map_or(configured, String::as_str).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Validators;
+
+    fn page(body: String) -> Page {
+        Page {
+            body: body.into(),
+            content_type: Some(b"application/atom+xml".to_vec()),
+            validators: Validators {
+                url: "http://site.example/feed".to_owned(),
+                etag: None,
+                last_modified: None,
+            },
+            self_link: None,
+            hub_links: Vec::new(),
+        }
+    }
+
+    fn found(page: &Page) -> News {
+        let url = TopicUrl::parse("http://site.example/feed").unwrap();
+        let known = Known {
+            topic: None,
+            url: &url,
+            hub_url: "http://hub.example/",
+            volatile: &Volatile::default(),
+            json_feed: JsonFeed::Whole,
+            max_entries: 200,
+            now: Timestamp::EPOCH,
+        };
+        find(page, &known, &mut |_| false)
+    }
+
+    fn feed(subtitle: usize, entries: usize) -> Page {
+        let subtitle = "s".repeat(subtitle);
+        let entries: Vec<_> = (0..entries).map(|n| format!("<entry><id>{n}</id></entry>")).collect();
+        let entries = entries.concat();
+        page(format!(
+            "<feed xmlns='http://www.w3.org/2005/Atom'><subtitle>{subtitle}</subtitle>{entries}</feed>"
+        ))
+    }
+
+    #[test]
+    fn f25_a_change_is_split_at_the_operators_number_of_entries() {
+        let sizes = |page| -> Vec<_> {
+            found(&page).made.iter().map(|made| made.publication.entries.len()).collect()
+        };
+        assert_eq!(sizes(feed(0, 401)), [200, 200, 1]);
+        assert_eq!(sizes(feed(0, 200)), [200]);
+    }
+
+    #[test]
+    fn x08_the_parts_of_a_feed_that_is_mostly_frame_do_not_multiply_it() {
+        let page = feed(500_000, 20_000);
+        let made = found(&page).made;
+        let octets: usize = made.iter().map(|made| made.content.len()).sum();
+        assert!(octets <= 4 * page.body.len(), "{octets} octets of {}", page.body.len());
+        let entries: usize = made.iter().map(|made| made.publication.entries.len()).sum();
+        assert_eq!(entries, 20_000, "in {} parts", made.len());
+        assert!(made.len() > 1);
+    }
 }

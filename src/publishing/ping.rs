@@ -9,10 +9,10 @@ use crate::{
     store::{PendingFetch, Record, StoreError},
 };
 
-/// Topics that one name may stand for; more would let one ping cause any number of fetches.
+/// Further topics that one ping may be about; more would let it cause any number of fetches.
 const NAMESAKES: usize = 8;
-/// Names that all lead to each other: the two that were pinged, and those.
-const MOST_NAMES: usize = 2 + NAMESAKES;
+/// Claims to a name that are looked at: those that nobody subscribes to must not crowd out the others.
+const CLAIMS: usize = 32;
 
 impl Publishing {
     /// Notes that these topics may have changed. Returns when that is on disk.
@@ -42,29 +42,54 @@ impl Publishing {
     }
 
     /// The topics that a ping for this URL is about, of those that somebody subscribes to (P07): the topic itself, its
-    /// twin under the other scheme, and whatever shares a name with one of them (P09).
+    /// twin under the other scheme, what it was found to be called, and whoever was found to go by one of these names
+    /// (P09).
+    ///
+    /// It ends there: a name that two unrelated sites claim does not make the other names of the one those of the other.
+    /// Only of those that claim the very URL that was pinged the other names are meant too, since that URL may be no topic
+    /// of ours and so have no names of its own. Whoever claims a name on another host than its own comes last, as any
+    /// stranger's feed may.
     fn meant_by(&self, url: &TopicUrl, meant: &mut Vec<(TopicId, TopicUrl)>) -> Result<(), StoreError> {
         let store = &self.parts.store;
-        let given: Vec<_> = std::iter::once(url.clone()).chain(url.twin()).collect();
-        let mut names: Vec<_> = given.iter().map(TopicUrl::id).collect();
-        let mut followed = 0_usize;
-        while let Some(name) = names.get(followed).copied() {
-            followed = followed.saturating_add(1);
-            for other in store.topics_named(name, NAMESAKES)? {
-                if names.len() < MOST_NAMES && !names.contains(&other) {
-                    names.push(other);
-                }
+        let given: Vec<_> = std::iter::once(url.id()).chain(url.twin().map(|twin| twin.id())).collect();
+        let mut names = given.clone();
+        for topic in &given {
+            names.extend(store.names(*topic)?.iter().map(|name| name.id));
+        }
+        let mut claims = Vec::new();
+        for name in &names {
+            let is_given = given.contains(name);
+            claims.extend(store.topics_named(*name, CLAIMS)?.into_iter().map(|claim| (claim, is_given)));
+        }
+        claims.sort_by_key(|(claim, _)| !claim.is_near);
+        claims.truncate(CLAIMS);
+        let mut candidates = names;
+        for (claim, is_given) in claims {
+            candidates.push(claim.id);
+            if is_given {
+                candidates.extend(store.names(claim.id)?.iter().map(|name| name.id));
             }
         }
-        for topic in names {
-            if meant.iter().any(|(other, _)| *other == topic) {
+        let mut room = NAMESAKES;
+        for topic in candidates {
+            let is_given = given.contains(&topic);
+            if meant.iter().any(|(other, _)| *other == topic) || (room == 0 && !is_given) {
                 continue;
             }
             let Some((_, subscription)) = store.subscriptions(topic, None, 1)?.pop() else { continue };
-            let spelled = given.iter().find(|url| url.id() == topic).cloned();
-            meant.push((topic, spelled.unwrap_or(subscription.topic)));
+            if !is_given {
+                room = room.saturating_sub(1);
+            }
+            meant.push((topic, self.spelling(topic, subscription.topic)?));
         }
         Ok(())
+    }
+
+    /// How a topic is spelled where it is asked for: as it was first, or else as this subscriber spells it. Never as
+    /// whoever pings it does, or any stranger could change what is requested and what the topic is called (D07).
+    pub(super) fn spelling(&self, topic: TopicId, subscribed: TopicUrl) -> Result<TopicUrl, StoreError> {
+        let first = self.parts.store.topic(topic)?.and_then(|known| TopicUrl::parse(&known.url).ok());
+        Ok(first.filter(|first| first.id() == topic).unwrap_or(subscribed))
     }
 
     async fn ping_one(&self, topic: TopicId, url: TopicUrl) -> Result<(), StoreError> {
@@ -73,7 +98,9 @@ impl Publishing {
         let now = self.parts.clock.now();
         let began = self.under_way().get(&topic).copied();
         let pending = store.pending_fetch(topic)?;
-        let Some(due_at) = due(now, began, pending.as_ref(), self.parts.fetch.coalesce) else {
+        let window = self.parts.fetch.coalesce;
+        let open_at = self.looked().get(&topic).map_or(now, |last| last.after(window));
+        let Some(due_at) = due(now, began, open_at, pending.as_ref(), window) else {
             // What a failed flush left in memory is not on disk.
             return if store.is_writable() { Ok(()) } else { Err(StoreError::ReadOnly) };
         };
@@ -87,16 +114,20 @@ impl Publishing {
     }
 }
 
-/// When a topic that is pinged now is fetched; `None` where what is on disk answers the ping already. Pure.
+/// When a topic that is pinged now is fetched, not before `open_at`, when the window of its last fetch ends; `None` where
+/// what is on disk answers the ping already. Pure.
 fn due(
     now: Timestamp,
     began: Option<Timestamp>,
+    open_at: Timestamp,
     pending: Option<&PendingFetch>,
     coalesce: Duration,
 ) -> Option<Timestamp> {
-    let Some(pending) = pending else { return Some(now) };
-    // The first ping of a burst is fetched at once; the next ones wait out the window together (P05, P08).
-    let due_at = now.max(pending.pinged_at.after(coalesce));
+    // The first ping of a burst is fetched at once; the next ones wait out the window together (P05, P08). It is the
+    // window of the last fetch, whatever that found: a page that differs each time would else be fetched without end.
+    let due_at = now.max(open_at);
+    let Some(pending) = pending else { return Some(due_at) };
+    let due_at = due_at.max(pending.pinged_at.after(coalesce));
     let is_noted = match began {
         Some(began) => pending.pinged_at > began,
         // A poll is no answer to a ping: what it finds first is kept quiet (F17).
@@ -122,35 +153,41 @@ mod tests {
 
     #[test]
     fn the_first_ping_is_fetched_at_once() {
-        assert_eq!(due(at(1000), None, None, WINDOW), Some(at(1000)));
+        assert_eq!(due(at(1000), None, at(0), None, WINDOW), Some(at(1000)));
+    }
+
+    #[test]
+    fn p11_a_ping_right_after_a_fetch_waits_out_the_window_of_that_fetch() {
+        assert_eq!(due(at(1010), None, at(1500), None, WINDOW), Some(at(1500)));
+        assert_eq!(due(at(1500), None, at(1500), None, WINDOW), Some(at(1500)));
     }
 
     #[test]
     fn a_ping_that_waits_already_needs_nothing_written() {
-        assert_eq!(due(at(1000), None, Some(&pending(990, 990)), WINDOW), None);
+        assert_eq!(due(at(1000), None, at(0), Some(&pending(990, 990)), WINDOW), None);
     }
 
     #[test]
     fn a_ping_during_a_fetch_sets_one_again_flag() {
         let fetching = pending(1000, 1000);
-        assert_eq!(due(at(1100), Some(at(1000)), Some(&fetching), WINDOW), Some(at(1500)));
+        assert_eq!(due(at(1100), Some(at(1000)), at(0), Some(&fetching), WINDOW), Some(at(1500)));
         let flagged = pending(1100, 1500);
-        assert_eq!(due(at(1200), Some(at(1000)), Some(&flagged), WINDOW), None);
+        assert_eq!(due(at(1200), Some(at(1000)), at(0), Some(&flagged), WINDOW), None);
     }
 
     #[test]
     fn f17_a_ping_is_more_than_the_poll_that_is_due() {
         let poll = PendingFetch { is_poll: true, ..pending(1000, 1000) };
-        assert_eq!(due(at(9000), None, Some(&poll), WINDOW), Some(at(9000)));
+        assert_eq!(due(at(9000), None, at(0), Some(&poll), WINDOW), Some(at(9000)));
     }
 
     #[test]
     fn a_ping_hastens_what_waits_for_another_look_or_for_a_retry() {
         let looking = PendingFetch { looks: 1, ..pending(1000, 31_000) };
-        assert_eq!(due(at(9000), None, Some(&looking), WINDOW), Some(at(9000)));
+        assert_eq!(due(at(9000), None, at(0), Some(&looking), WINDOW), Some(at(9000)));
         let failing = PendingFetch { attempts: 2, ..pending(1000, 61_000) };
         assert_eq!(
-            due(at(1100), None, Some(&failing), WINDOW),
+            due(at(1100), None, at(0), Some(&failing), WINDOW),
             Some(at(1500)),
             "but no faster than the window"
         );

@@ -2,31 +2,31 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
-use tracing::{debug, info, warn};
+use tracing::warn;
 
 use super::{
     Publishing,
     fetch::{Asking, Look, Page},
+    keep::Kept,
     news::{self, Known, News},
 };
 use crate::{
     agenda::Work,
     clock::Timestamp,
-    feed::{EntryDigest, EntryId},
+    config::FetchConfig,
     outbound::SendError,
-    protocol::{TopicId, TopicUrl},
-    store::{Commit, Due, FanOut, FanOutId, PendingFetch, Record, Store, StoreError, Topic, TopicDocument},
+    protocol::TopicId,
+    store::{Commit, Due, PendingFetch, Record, Store, StoreError, Topic},
     telemetry::Fetched,
 };
 
-/// A sighting is renewed when it is this old, so that an unchanged feed costs one write a day and entry (F18).
-const SIGHT_AGE: Duration = Duration::from_hours(24);
 /// Subscriptions are counted up to here for the publisher's log: more would put a walk over all of them, 10 ms for
 /// 10,000, between a ping and its first delivery.
 const READERS: usize = 1000;
-/// How long a fetch waits for room in its host's lane.
-const LANE_PATIENCE: Duration = Duration::from_secs(1);
+/// The pauses of a fetch whose host is busy with others. The shortest is about what a few fetches take: a site that pings
+/// fifty topics at once should not wait longer than it has to.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Pause when the store fails: the row stays due.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -64,13 +64,16 @@ fn readers(store: &Store, topic: TopicId) -> Result<u64, StoreError> {
     Ok(all.saturating_add(told.more))
 }
 
-/// What is decided about a topic before its lock is taken.
-enum Found {
-    News(Box<(News, Page)>),
-    Unchanged,
+/// How a look ended, as far as the next one depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Answered,
     Failed,
     Dropped,
 }
+
+/// What is new in a body, and the body.
+type Brought = Box<(News, Page)>;
 
 impl Publishing {
     async fn look_at(self: &Arc<Self>, topic: TopicId, due: Due) -> Result<(), StoreError> {
@@ -87,37 +90,40 @@ impl Publishing {
             }
             return store.commit(Record::FetchDone { topic, was: current.due_at }.into()).await;
         }
-        let host = fetch.url.host_key().clone();
-        // Not longer: a host that lets us wait would come to hold every slot of the agenda.
-        let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
+        // No waiting: topics that queue for one slow host would come to hold every slot of the agenda (X05).
+        let Some(permit) = self.parts.lanes.try_enter(fetch.url.host_key().as_str()) else {
             return self.stand_aside(topic, &fetch).await;
         };
         let began = self.parts.clock.now().max(fetch.pinged_at);
-        self.under_way().insert(topic, began);
+        self.began(topic, began);
         let known = store.topic(topic)?;
         let readers = store.read(move |store| readers(store, topic)).await?;
         let asking = Asking { readers, is_pinged: !fetch.is_poll };
-        let look = self.look_in_time(&fetch.url, asking, known.as_ref().map(|topic| &topic.validators)).await;
-        let found = self.read(topic, &fetch, known.clone(), look).await?;
-        let _held = store.topic_locks().write(topic.as_bytes()).await;
+        let validators = known.as_ref().map(|topic| &topic.validators);
+        let look = self.look_in_time(&fetch.url, asking, validators, permit).await;
+        if matches!(look, Look::Busy) {
+            return self.stand_aside(topic, &fetch).await;
+        }
+        let (ended, brought) = self.read(topic, &fetch, known.clone(), look).await?;
+        let held = store.topic_locks().write(topic.as_bytes()).await;
         let Some(current) = store.pending_fetch(topic)? else { return Ok(()) };
         let mut commit = Commit::new();
         let now = self.parts.clock.now();
-        let has_news = match &found {
-            Found::News(news) => {
+        let kept = match brought {
+            Some(brought) => {
                 // Nobody said that any of this is new: the first poll only learns what there is (F17).
                 let is_baseline = fetch.is_poll && known.is_none() && current.pinged_at <= began;
-                let known = known.as_ref();
-                self.publish(topic, &fetch, known, is_baseline, news, &mut commit).await?
+                self.keep(topic, &fetch, known.as_ref(), is_baseline, *brought, &mut commit).await?
             }
-            _ => false,
+            None => Kept::default(),
         };
         let next = if current.pinged_at > began {
             // Pinged while it was fetched: that ping is not answered yet.
             let due_at = now.max(began.after(self.parts.fetch.coalesce));
             Some(PendingFetch { due_at, ..current.clone() })
         } else {
-            self.again(&current, &found, has_news, now).or_else(|| self.next_poll(&current.url, now))
+            again(&self.parts.fetch, &current, ended, kept.is_news, now)
+                .or_else(|| self.next_poll(&current.url, now))
         };
         let was = current.due_at;
         let next_due = next.as_ref().map(|fetch| fetch.due_at);
@@ -126,23 +132,27 @@ impl Publishing {
             None => Record::FetchDone { topic, was },
         });
         store.commit(commit).await?;
+        drop(held);
         if let Some(due_at) = next_due {
             self.poke.due(due_at);
         }
-        if has_news {
+        if kept.is_news {
             self.parts.distribution.wake();
         }
-        Ok(())
+        self.trim(topic, kept).await
     }
 
-    /// Puts a fetch off because its host is busy with others: no try was made.
+    /// Puts a fetch off because its host is busy with others: no try was made. The longer it has waited, the longer the
+    /// pause, so that a long queue for one host costs little while it stands.
     async fn stand_aside(&self, topic: TopicId, fetch: &PendingFetch) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.topic_locks().write(topic.as_bytes()).await;
         let Some(current) = store.pending_fetch(topic)?.filter(|other| other.due_at == fetch.due_at) else {
             return Ok(());
         };
-        let due_at = self.parts.clock.now().after(LANE_PATIENCE.saturating_mul(2));
+        let now = self.parts.clock.now();
+        let pause = now.since(current.pinged_at).div_f64(2.0).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        let due_at = now.after(self.parts.random.jitter(pause, 0.5));
         let was = Some(current.due_at);
         let fetch = PendingFetch { due_at, ..current };
         store.commit(Record::FetchPut { topic, fetch, was }.into()).await?;
@@ -157,7 +167,7 @@ impl Publishing {
         fetch: &PendingFetch,
         known: Option<Topic>,
         look: Look,
-    ) -> Result<Found, StoreError> {
+    ) -> Result<(Ended, Option<Brought>), StoreError> {
         let count = |fetched| self.parts.metrics.fetches.add(fetched);
         let url = fetch.url.clone();
         match look {
@@ -190,11 +200,13 @@ impl Publishing {
                 });
                 let found = found.await?;
                 count(if found.0.made.is_empty() { Fetched::Unchanged } else { Fetched::New });
-                Ok(Found::News(found))
+                Ok((Ended::Answered, Some(found)))
             }
+            // Nobody was asked, which the caller has seen to.
+            Look::Busy => Ok((Ended::Failed, None)),
             Look::Unchanged => {
                 count(Fetched::Unchanged);
-                Ok(Found::Unchanged)
+                Ok((Ended::Answered, None))
             }
             Look::TooLarge => {
                 count(Fetched::TooLarge);
@@ -203,138 +215,80 @@ impl Publishing {
                     limit = self.parts.fetch.max_bytes,
                     "topic is over [fetch] max_bytes and was dropped; what was known of it stays"
                 );
-                Ok(Found::Dropped)
+                Ok((Ended::Dropped, None))
             }
             Look::Failed(reason) => {
                 let is_refused = matches!(&reason, super::fetch::Failure::Send(SendError::Refused(_)));
                 count(if is_refused { Fetched::Refused } else { Fetched::Failed });
                 warn!(topic = fetch.url.as_str(), %reason, attempts = fetch.attempts, "fetch failed");
-                Ok(Found::Failed)
+                Ok((Ended::Failed, None))
             }
         }
     }
+}
 
-    /// The records of a look that brought a body. Says whether there is something to fan out.
-    async fn publish(
-        &self,
-        topic: TopicId,
-        fetch: &PendingFetch,
-        known: Option<&Topic>,
-        is_baseline: bool,
-        (news, page): &(News, Page),
-        commit: &mut Commit,
-    ) -> Result<bool, StoreError> {
-        let now = self.parts.clock.now();
-        let mut head = known.map_or(0, |topic| topic.head);
-        let made: &[_] = if is_baseline { &[] } else { &news.made };
-        for made in made {
-            head = head.saturating_add(1);
-            let (publication, content) = (made.publication.clone(), made.content.clone());
-            commit.push(Record::PublicationAdded { topic, seq: head, publication, content });
-            let fanout = FanOut { cursor: None, open: Vec::new(), end: None, since: now };
-            commit.push(Record::FanOutPut(FanOutId::whole(topic, head), fanout));
-            self.parts.metrics.publications.inc();
-            info!(
-                topic = fetch.url.as_str(),
-                seq = head,
-                entries = made.publication.entries.len(),
-                octets = made.publication.length,
-                "published"
-            );
-        }
-        for (id, digest) in self.stale_sightings(topic, &news.shown, now).await? {
-            commit.push(Record::EntrySeen(topic, id, digest, now));
-        }
-        for name in self.other_names(topic, news, page)? {
-            commit.push(Record::AliasPut { name, topic });
-            // And what lives under that name answers to this one.
-            commit.push(Record::AliasPut { name: topic, topic: name });
-        }
-        let validators = page.validators.clone();
-        let is_new = !made.is_empty();
-        if is_new {
-            let publication = news.whole.clone();
-            let document = TopicDocument { seq: head, publication, body: page.body.to_vec() };
-            commit.push(Record::DocumentPut(topic, document));
-        }
-        let url = fetch.url.as_str().to_owned();
-        let record =
-            Topic { url, head, format: news.format, envelope: news.envelope, validators, fetched_at: now };
-        if is_new || known.is_none_or(|known| known.validators != record.validators) {
-            commit.push(Record::TopicPut(topic, record));
-        } else {
-            debug!(topic = fetch.url.as_str(), "nothing new");
-        }
-        Ok(is_new)
-    }
-
-    /// The names by which publishers may ping the topic that are not noted yet: where its redirects end, and what it
-    /// calls itself (P09).
-    fn other_names(&self, topic: TopicId, news: &News, page: &Page) -> Result<Vec<TopicId>, StoreError> {
-        let mut names = Vec::new();
-        for url in [&page.validators.url, &news.whole.self_url] {
-            let Ok(name) = TopicUrl::parse(url).map(|url| url.id()) else { continue };
-            let is_noted = name == topic
-                || names.contains(&name)
-                || self.parts.store.topics_named(name, usize::from(u8::MAX))?.contains(&topic);
-            if !is_noted {
-                names.push(name);
-            }
-        }
-        Ok(names)
-    }
-
-    /// The shown entries whose sighting is missing or old.
-    async fn stale_sightings(
-        &self,
-        topic: TopicId,
-        shown: &[(EntryId, EntryDigest)],
-        now: Timestamp,
-    ) -> Result<Vec<(EntryId, EntryDigest)>, StoreError> {
-        let shown = shown.to_vec();
-        let limit = now.before(SIGHT_AGE);
-        self.parts
-            .store
-            .read(move |store| {
-                let mut stale = Vec::new();
-                for (id, digest) in shown {
-                    if store.last_sight(topic, id, digest)?.is_none_or(|seen| seen < limit) {
-                        stale.push((id, digest));
-                    }
-                }
-                Ok(stale)
-            })
-            .await
-    }
-
-    /// Whether and when the topic is looked at again although nobody pinged since.
-    fn again(
-        &self,
-        current: &PendingFetch,
-        found: &Found,
-        has_news: bool,
-        now: Timestamp,
-    ) -> Option<PendingFetch> {
-        let rules = &self.parts.fetch;
-        let nth = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        match found {
-            Found::Dropped => None,
-            Found::Failed => rules.retry.get(nth(current.attempts)).map(|pause| PendingFetch {
-                due_at: now.after(*pause),
-                attempts: current.attempts.saturating_add(1),
+/// Whether and when a topic is looked at again although nobody pinged since. Pure.
+fn again(
+    rules: &FetchConfig,
+    current: &PendingFetch,
+    ended: Ended,
+    has_news: bool,
+    now: Timestamp,
+) -> Option<PendingFetch> {
+    let nth = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    match ended {
+        Ended::Dropped => None,
+        Ended::Failed => rules.retry.get(nth(current.attempts)).map(|pause| PendingFetch {
+            due_at: now.after(*pause),
+            attempts: current.attempts.saturating_add(1),
+            ..current.clone()
+        }),
+        // Nobody said that there is anything to see.
+        Ended::Answered if has_news || current.is_poll => None,
+        // The ping may have beaten the publisher's cache (P12). After a first answer that came late, by retries, the steps
+        // are as far apart as after one that came at once, or all that are left would be taken in a row.
+        Ended::Answered => {
+            let looks = nth(current.looks);
+            let after = rules.look_again.get(looks)?;
+            let before = looks.checked_sub(1).and_then(|last| rules.look_again.get(last)).copied();
+            let step = after.saturating_sub(before.unwrap_or_default());
+            Some(PendingFetch {
+                due_at: current.pinged_at.after(*after).max(now.after(step)),
+                attempts: 0,
+                looks: current.looks.saturating_add(1),
                 ..current.clone()
-            }),
-            // Nobody said that there is anything to see.
-            Found::News(_) | Found::Unchanged if has_news || current.is_poll => None,
-            // The ping may have beaten the publisher's cache (P12).
-            Found::News(_) | Found::Unchanged => {
-                rules.look_again.get(nth(current.looks)).map(|after| PendingFetch {
-                    due_at: now.max(current.pinged_at.after(*after)),
-                    attempts: 0,
-                    looks: current.looks.saturating_add(1),
-                    ..current.clone()
-                })
-            }
+            })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::TopicUrl;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds.saturating_mul(1000))
+    }
+
+    fn dues(mut now: Timestamp) -> Vec<u64> {
+        let url = TopicUrl::parse("http://site.example/feed").unwrap();
+        let rules = FetchConfig::default();
+        let mut current =
+            PendingFetch { url, pinged_at: at(0), due_at: now, attempts: 4, looks: 0, is_poll: false };
+        let mut dues = Vec::new();
+        while let Some(next) = again(&rules, &current, Ended::Answered, false, now) {
+            now = next.due_at;
+            dues.push(now.as_millis() / 1000);
+            current = next;
+        }
+        dues
+    }
+
+    #[test]
+    fn p12_further_looks_keep_their_distance_however_late_the_first_answer_was() {
+        assert_eq!(dues(at(0)), [5, 30, 120]);
+        assert_eq!(dues(at(1)), [6, 31, 121]);
+        assert_eq!(dues(at(450)), [455, 480, 570]);
     }
 }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backlog, Due, FanOut, FanOutId, PendingFetch, PendingIntent, Publication, Readers, StoreError,
+    Backlog, Due, FanOut, FanOutId, Name, PendingFetch, PendingIntent, Publication, Readers, StoreError,
     Subscription, Topic, TopicDocument, codec,
     due::DueKind,
     embedded::Change,
@@ -23,13 +23,23 @@ use crate::{
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Record {
     TopicPut(TopicId, Topic),
-    /// The topic answers to this name as well (P09).
-    AliasPut {
-        name: TopicId,
+    /// The topic answers to these names as well (P09), and no longer to those that it had.
+    NamesPut {
         topic: TopicId,
+        names: Vec<Name>,
+        was: Vec<Name>,
     },
     /// The newest whole body of a topic.
     DocumentPut(TopicId, TopicDocument),
+    /// Nobody wants the topic since this moment: its body goes, what is known of it stays for a while (F18).
+    TopicAbandoned(TopicId, Timestamp),
+    /// Somebody wants it again.
+    TopicWanted(TopicId),
+    /// The topic goes with all that is kept of it besides its entries.
+    TopicForgotten {
+        topic: TopicId,
+        names: Vec<Name>,
+    },
     /// The subscription and the moment its lease asks for attention; `was` is the moment it replaces.
     SubscriptionPut {
         pair: PairId,
@@ -170,9 +180,32 @@ impl Rows {
     fn record(&mut self, record: Record) -> Result<(), StoreError> {
         match record {
             Record::TopicPut(topic, value) => self.put(keys::by_topic(Table::Topics, topic), &value)?,
-            Record::AliasPut { name, topic } => self.put_octets(keys::alias(name, topic), Vec::new()),
+            Record::NamesPut { topic, names, was } => {
+                for name in was {
+                    self.remove(keys::alias(name, topic));
+                }
+                for name in &names {
+                    self.put_octets(keys::alias(*name, topic), Vec::new());
+                }
+                self.put(keys::by_topic(Table::Names, topic), &names)?;
+            }
             Record::DocumentPut(topic, document) => {
                 self.put(keys::by_topic(Table::Documents, topic), &document)?;
+            }
+            Record::TopicAbandoned(topic, since) => {
+                self.remove(keys::by_topic(Table::Documents, topic));
+                self.put(keys::by_topic(Table::Abandoned, topic), &since)?;
+            }
+            Record::TopicWanted(topic) => self.remove(keys::by_topic(Table::Abandoned, topic)),
+            Record::TopicForgotten { topic, names } => {
+                for name in names {
+                    self.remove(keys::alias(name, topic));
+                }
+                let tables =
+                    [Table::Topics, Table::Names, Table::Documents, Table::Readers, Table::Abandoned];
+                for table in tables {
+                    self.remove(keys::by_topic(table, topic));
+                }
             }
             Record::SubscriptionPut { pair, subscription, was } => {
                 self.due(DueKind::Lease, &pair.octets(), was, Some(subscription.lease_due()));

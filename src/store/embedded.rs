@@ -20,7 +20,7 @@ use super::{StoreError, StoreOptions, codec, keys};
 const FOR_OTHERS: u32 = 0o077;
 
 /// The schema this program writes.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// One change of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +84,9 @@ impl Embedded {
         let found: u32 = codec::decode(keys::Table::Meta, &row)?;
         if found > SCHEMA {
             return Err(StoreError::TooNew { path: path.to_owned(), found, known: SCHEMA });
+        }
+        if found < SCHEMA {
+            return Err(StoreError::TooOld { path: path.to_owned(), found, known: SCHEMA });
         }
         Ok(())
     }
@@ -217,16 +220,21 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_schema_is_refused_by_name() {
-        let home = tempfile::tempdir().unwrap();
-        {
-            let kv = Embedded::open(&options(home.path())).unwrap();
-            let newer = Some(codec::encode(&(SCHEMA + 1)).unwrap());
-            kv.apply([Change { key: keys::schema(), value: newer }]).unwrap();
-            kv.flush().unwrap();
-        }
-        let error = Embedded::open(&options(home.path())).unwrap_err();
-        assert!(matches!(error, StoreError::TooNew { found: 2, known: 1, .. }), "{error}");
+    fn another_schema_is_refused_by_name() {
+        let error_of = |schema: u32| {
+            let home = tempfile::tempdir().unwrap();
+            {
+                let kv = Embedded::open(&options(home.path())).unwrap();
+                let other = Some(codec::encode(&schema).unwrap());
+                kv.apply([Change { key: keys::schema(), value: other }]).unwrap();
+                kv.flush().unwrap();
+            }
+            Embedded::open(&options(home.path())).unwrap_err()
+        };
+        let error = error_of(SCHEMA + 1);
+        assert!(matches!(error, StoreError::TooNew { found: 3, known: 2, .. }), "{error}");
+        let error = error_of(SCHEMA - 1);
+        assert!(matches!(error, StoreError::TooOld { found: 1, known: 2, .. }), "{error}");
     }
 
     #[test]

@@ -19,6 +19,11 @@ pub enum StoreError {
         "the store in {path} has schema {found}, this program knows up to {known}: run the newer hubbub that wrote it"
     )]
     TooNew { path: PathBuf, found: u32, known: u32 },
+    #[error(
+        "the store in {path} has schema {found}, from before the first release, and this program reads {known}: give it an \
+         empty directory"
+    )]
+    TooOld { path: PathBuf, found: u32, known: u32 },
     #[error("the directory {path} cannot be used for the store: {reason}")]
     Directory { path: PathBuf, reason: String },
     #[error("a row of table {table} cannot be read")]

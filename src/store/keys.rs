@@ -1,5 +1,6 @@
 //! Every table and every key layout. Numbers are big-endian: the order of keys is the order of scans.
 
+use super::Name;
 use crate::{
     clock::Timestamp,
     feed::{EntryDigest, EntryId},
@@ -14,10 +15,14 @@ pub enum Table {
     Meta,
     /// topic → [`super::Topic`]
     Topics,
-    /// another name of a topic, topic → nothing
+    /// another name of a topic, whether it lies elsewhere, topic → nothing
     Aliases,
+    /// topic → its [`super::Name`]s
+    Names,
     /// topic → [`super::TopicDocument`], the newest whole body
     Documents,
+    /// topic → since when nobody wants it
+    Abandoned,
     /// topic, callback → [`super::Subscription`]
     Subscriptions,
     /// topic, entry id, digest → last sight
@@ -43,11 +48,13 @@ pub enum Table {
 }
 
 impl Table {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Meta,
         Self::Topics,
         Self::Aliases,
+        Self::Names,
         Self::Documents,
+        Self::Abandoned,
         Self::Subscriptions,
         Self::Entries,
         Self::Publications,
@@ -67,7 +74,9 @@ impl Table {
             Self::Meta => b'!',
             Self::Topics => b'T',
             Self::Aliases => b'A',
+            Self::Names => b'M',
             Self::Documents => b'D',
+            Self::Abandoned => b'L',
             Self::Subscriptions => b'S',
             Self::Entries => b'E',
             Self::Publications => b'P',
@@ -88,7 +97,9 @@ impl Table {
             Self::Meta => "meta",
             Self::Topics => "topics",
             Self::Aliases => "aliases",
+            Self::Names => "names",
             Self::Documents => "documents",
+            Self::Abandoned => "abandoned",
             Self::Subscriptions => "subscriptions",
             Self::Entries => "entries",
             Self::Publications => "publications",
@@ -141,8 +152,17 @@ pub(super) fn fanout(topic: TopicId, seq: u64, start: CallbackId) -> Vec<u8> {
     key(Table::FanOuts, &[topic.as_bytes(), &seq.to_be_bytes(), start.as_bytes()])
 }
 
-pub(super) fn alias(name: TopicId, topic: TopicId) -> Vec<u8> {
-    key(Table::Aliases, &[name.as_bytes(), topic.as_bytes()])
+/// Names of the topic's own host come first in a scan, whoever claims the name elsewhere.
+pub(super) fn alias(name: Name, topic: TopicId) -> Vec<u8> {
+    key(Table::Aliases, &[name.id.as_bytes(), &[u8::from(!name.is_near)], topic.as_bytes()])
+}
+
+/// The topic in an alias's key.
+pub(super) fn read_alias(key: &[u8]) -> Option<Name> {
+    let mut reader = Reader::of(key)?;
+    reader.topic()?;
+    let is_near = reader.byte()? == 0;
+    Some(Name { id: reader.topic()?, is_near })
 }
 
 pub(super) fn host(host: [u8; 16]) -> Vec<u8> {

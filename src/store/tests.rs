@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     clock::Timestamp,
-    protocol::{CallbackUrl, PairId, Profile, Secret, TopicUrl},
+    protocol::{CallbackUrl, PairId, Profile, Secret, TopicId, TopicUrl},
 };
 
 fn open(home: &tempfile::TempDir) -> Store {
@@ -91,6 +91,40 @@ async fn applying_a_commit_twice_is_the_same_as_once() {
     assert_eq!(rows(&store), once);
     let (due, _) = store.due(DueKind::Backlog, at(1000), 10).unwrap();
     assert_eq!(due.iter().map(|due| due.at).collect::<Vec<_>>(), [at(70)], "the old due row went");
+}
+
+/// P09: a topic has the names that it has now, those of its own host are found first, and a topic that goes takes them.
+#[tokio::test]
+async fn names_are_replaced_and_go_with_their_topic() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(&home);
+    let before = rows(&store);
+    let id = |octet: u8| TopicId::from_bytes([octet; 16]);
+    let name = |octet, is_near| Name { id: id(octet), is_near };
+    let put = |topic, names: &[Name], was: &[Name]| Record::NamesPut {
+        topic: id(topic),
+        names: names.to_vec(),
+        was: was.to_vec(),
+    };
+    // A stranger whose key is smaller claims the name first.
+    store.commit(put(1, &[name(9, false)], &[]).into()).await.unwrap();
+    let old = [name(8, true), name(9, true)];
+    store.commit(put(2, &old, &[]).into()).await.unwrap();
+    assert_eq!(store.topics_named(id(9), 10).unwrap(), [name(2, true), name(1, false)]);
+    let new = [name(9, true), name(7, false)];
+    let commit = Commit::from(put(2, &new, &old));
+    store.commit(commit.clone()).await.unwrap();
+    let once = rows(&store);
+    store.commit(commit).await.unwrap();
+    assert_eq!(rows(&store), once);
+    assert_eq!(store.names(id(2)).unwrap(), new);
+    assert_eq!(store.topics_named(id(8), 10).unwrap(), []);
+    for (topic, names) in [(1, vec![name(9, false)]), (2, new.to_vec())] {
+        let forgotten = Commit::from(Record::TopicForgotten { topic: id(topic), names });
+        store.commit(forgotten.clone()).await.unwrap();
+        store.commit(forgotten).await.unwrap();
+    }
+    assert_eq!(rows(&store), before);
 }
 
 #[tokio::test]

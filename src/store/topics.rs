@@ -77,20 +77,6 @@ impl Store {
         Ok(self.topic(id)?.map_or(0, |topic| topic.head))
     }
 
-    /// Up to `limit` topics that answer to this name besides their own (P09).
-    pub fn topics_named(&self, name: TopicId, limit: usize) -> Result<Vec<TopicId>, StoreError> {
-        let rows = self.kv.scan(&keys::by_topic(Table::Aliases, name), None, limit)?;
-        rows.iter()
-            .map(|(key, _)| {
-                let topic = keys::Reader::of(key).and_then(|mut reader| {
-                    reader.topic()?;
-                    reader.topic()
-                });
-                topic.ok_or(StoreError::Damaged { table: Table::Aliases.name() })
-            })
-            .collect()
-    }
-
     /// What the topic's last whole fan-out counted.
     pub fn readers(&self, id: TopicId) -> Result<Option<Readers>, StoreError> {
         let row = self.kv.get(&keys::by_topic(Table::Readers, id))?;
@@ -100,6 +86,30 @@ impl Store {
     pub fn document(&self, id: TopicId) -> Result<Option<TopicDocument>, StoreError> {
         let row = self.kv.get(&keys::by_topic(Table::Documents, id))?;
         row.map(|row| codec::decode(Table::Documents, &row)).transpose()
+    }
+
+    /// Since when nobody wants the topic, as far as that was noticed.
+    pub fn abandoned_since(&self, id: TopicId) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.kv.get(&keys::by_topic(Table::Abandoned, id))?;
+        row.map(|row| codec::decode(Table::Abandoned, &row)).transpose()
+    }
+
+    /// Whether anything stands behind the topic: a subscription or one that is asked for, a fetch, a publication or a
+    /// fan-out.
+    pub fn is_wanted(&self, id: TopicId) -> Result<bool, StoreError> {
+        let tables =
+            [Table::Subscriptions, Table::Intents, Table::Fetches, Table::Publications, Table::FanOuts];
+        for table in tables {
+            if !self.kv.scan(&keys::by_topic(table, id), None, 1)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the topic's newest whole body is kept.
+    pub fn has_document(&self, id: TopicId) -> Result<bool, StoreError> {
+        Ok(self.kv.get(&keys::by_topic(Table::Documents, id))?.is_some())
     }
 
     /// The ids of up to `limit` topics, in key order, after the given one.

@@ -29,22 +29,40 @@ pub(super) enum Examined {
     Denied(&'static str),
     /// Not decided: try again.
     Unknown,
+    /// Not asked, because the topic's host is busy with others.
+    Busy,
 }
 
+/// Why a topic is denied that no try could reach (L10).
+const UNREACHABLE: &str = "the topic could not be fetched";
+
 impl Subscribing {
-    /// Asks the policies that need a fetch (V23, L10).
-    pub(super) async fn examine(&self, intent: &PendingIntent) -> Examined {
+    /// Asks the policies that need a fetch (V23, L10). Waits so long for room in the lane of the topic's host.
+    pub(super) async fn examine(
+        &self,
+        intent: &PendingIntent,
+        patience: Duration,
+    ) -> Result<Examined, StoreError> {
         let is_asked =
             self.parts.topics_must_name_this_hub && intent.mode == Mode::Subscribe && !intent.refresh;
         if !is_asked || intent.is_examined || intent.denied.is_some() {
-            return Examined::Allowed;
+            return Ok(Examined::Allowed);
         }
-        match self.parts.publishing.advertised(&intent.topic).await {
+        Ok(match self.parts.publishing.advertised(&intent.topic, patience).await? {
             Advertised::Here => Examined::Allowed,
             Advertised::Elsewhere => Examined::Denied("the topic does not name this hub"),
             Advertised::Forbidden => Examined::Denied("this hub does not fetch that topic"),
+            Advertised::Unknown if self.is_over(intent)? => Examined::Denied(UNREACHABLE),
             Advertised::Unknown => Examined::Unknown,
-        }
+            Advertised::Busy => Examined::Busy,
+        })
+    }
+
+    /// Whether an intent whose topic cannot be fetched has had its last try. The subscriber was told 202, so it hears how
+    /// that ended; unless a subscription runs, which a site that is down for a moment does not end (V15).
+    fn is_over(&self, intent: &PendingIntent) -> Result<bool, StoreError> {
+        let pair = PairId { topic: intent.topic.id(), callback: intent.callback.id() };
+        Ok(self.next_step(intent)?.is_none() && self.parts.store.subscription(pair)?.is_none())
     }
 
     /// Turns a pending intent into a denial, and ends the subscription it would have renewed.

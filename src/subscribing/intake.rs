@@ -119,10 +119,10 @@ impl Subscribing {
     }
 
     async fn verify_waiting(&self, pair: PairId, intent: &PendingIntent) -> Result<Accepted, Unaccepted> {
-        match self.examine(intent).await {
+        match self.examine(intent, LANE_PATIENCE).await? {
             Examined::Allowed => {}
             Examined::Denied(reason) => return Err(Unaccepted::Denied(reason)),
-            Examined::Unknown => return Err(Unaccepted::Busy),
+            Examined::Unknown | Examined::Busy => return Err(Unaccepted::Busy),
         }
         let host = intent.callback.host_key();
         // Whoever may be flooded by one kind of request may be so by the other (X03).

@@ -59,12 +59,13 @@ impl Subscribing {
         if intent.refresh && intent.denied.is_none() && !self.is_wanted(pair, &intent)? {
             return self.give_up(pair, &intent, false).await;
         }
-        let intent = match self.examine(&intent).await {
+        let intent = match self.examine(&intent, Duration::ZERO).await? {
             Examined::Allowed => PendingIntent { is_examined: true, ..intent },
             Examined::Denied(reason) => {
                 return self.deny(pair, &intent, reason).await;
             }
             Examined::Unknown => return self.retry(pair, &intent).await,
+            Examined::Busy => return self.stand_aside(pair, &intent).await,
         };
         let situation = Situation::of(intent.profile, VerifyMode::Async);
         let host = intent.callback.host_key();
@@ -320,6 +321,14 @@ impl Subscribing {
     }
 
     async fn retry(&self, pair: PairId, intent: &PendingIntent) -> Result<(), StoreError> {
+        match self.next_step(intent)? {
+            Some(step) => self.put_off(pair, intent, step, 1).await,
+            None => self.give_up(pair, intent, false).await,
+        }
+    }
+
+    /// The pause before the next try of an intent; `None` where the one that failed was the last (V13).
+    pub(super) fn next_step(&self, intent: &PendingIntent) -> Result<Option<Duration>, StoreError> {
         let rules = &self.parts.verification;
         let schedule = match intent.profile {
             Profile::P03 => &rules.retry_03,
@@ -330,12 +339,10 @@ impl Subscribing {
         let step = schedule.get(index).or_else(|| schedule.last().filter(|_| intent.refresh)).copied();
         let is_known =
             || self.parts.store.host_verified(host_id(&intent.callback)).map(|seen| seen.is_some());
-        let step = match step {
+        Ok(match step {
             Some(step) if step > STRANGERS && !is_known()? => None,
             step => step,
-        };
-        let Some(step) = step else { return self.give_up(pair, intent, false).await };
-        self.put_off(pair, intent, step, 1).await
+        })
     }
 
     pub(super) async fn put_off(

@@ -49,9 +49,10 @@ impl Page {
         Self::failing(status).with_header("location", location)
     }
 
-    /// Adds a header; the same name again adds another line.
+    /// Adds a header, its value in UTF-8; the same name again adds another line.
     pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        self.headers
+            .append(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap());
         self
     }
 

@@ -5,7 +5,7 @@ use crate::harness::{Page, Stage};
 /// The delivery's one `Link` header says what the page says (D05-D07) unless its own header does (L02); links anywhere
 /// else in the page are its text (L05).
 #[tokio::test]
-async fn l05_links_in_the_head_of_a_page_are_read() {
+async fn l05_l07_links_in_the_head_of_a_page_are_read() {
     let stage = Stage::set().await;
     let hub = stage.hub.url().trim_end_matches('/').to_owned();
     let slashed = format!("{hub}/");
@@ -22,12 +22,17 @@ async fn l05_links_in_the_head_of_a_page_are_read() {
         head(&format!("<LINK REL='Hub nofollow' HREF='{slashed}'><link rel=\"self\" href=\"{own}\"/>"));
     let relative =
         format!("<base href='/deeper/'><link rel=self href=../own><link rel=hub href='{slashed}'>");
+    // The first that can be one, be it relative (L07).
+    let several = format!(
+        "<link rel=self href='http://me@x.example/'><link rel=self href=/own><link rel=self href={other}>"
+    );
     let header = format!("<{own}>; rel=\"self\"");
     let cases = [
         ("typed", Page::of("text/html; charset=utf-8", absolute.clone()), own.clone(), Some(&slashed)),
         ("untyped", Page::untyped(absolute.clone()), own.clone(), Some(&slashed)),
         ("xhtml", Page::of("application/xhtml+xml", absolute.clone()), own.clone(), Some(&slashed)),
         ("based", Page::of("text/html", head(&relative)), own.clone(), Some(&slashed)),
+        ("several", Page::of("text/html", head(&several)), own.clone(), None),
         ("text", Page::of("text/plain", absolute), stage.publisher.topic("/text").url(), None),
         ("bare", Page::of("text/html", head("")), stage.publisher.topic("/bare").url(), None),
         (

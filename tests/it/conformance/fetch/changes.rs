@@ -59,6 +59,13 @@ fn rss(head: &str, items: &str) -> String {
     )
 }
 
+fn rdf(head: &str, items: &str) -> String {
+    format!(
+        "<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\" xmlns=\"http://purl.org/rss/1.0/\">\
+         <channel rdf:about=\"http://example.org/\"><title>t</title>{head}</channel>{items}</rdf:RDF>"
+    )
+}
+
 /// What a number and a text are put into.
 type Numbered = fn(u8, &str) -> String;
 
@@ -109,7 +116,7 @@ const fn identity(name: &'static str, feed: Shape, versions: [&'static str; 2], 
     Identity { name, feed, versions, is_one }
 }
 
-const IDENTITIES: [Identity; 9] = [
+const IDENTITIES: [Identity; 12] = [
     identity(
         "atom-id",
         atom,
@@ -162,6 +169,30 @@ const IDENTITIES: [Identity; 9] = [
             "<item><description>d</description><author>1</author></item>",
             "<item><description>d</description><author>2</author></item>",
         ],
+        true,
+    ),
+    identity(
+        "about",
+        rdf,
+        [
+            "<item rdf:about='urn:a'><link>l</link><title>1</title></item>",
+            "<item rdf:about=\"urn:a\"><link>m</link><title>2</title></item>",
+        ],
+        true,
+    ),
+    identity(
+        "abouts",
+        rdf,
+        [
+            "<item rdf:about='urn:a'><link>l</link><title>t</title></item>",
+            "<item rdf:about='urn:b'><link>l</link><title>t</title></item>",
+        ],
+        false,
+    ),
+    identity(
+        "rdf-link",
+        rdf,
+        ["<item><title>1</title><link>l</link></item>", "<item><title>2</title><link>l</link></item>"],
         true,
     ),
     // Nothing says that these are one, so they are two; and a feed that says so little is taken all the same.

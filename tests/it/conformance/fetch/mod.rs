@@ -4,5 +4,6 @@ mod bodies;
 mod changes;
 mod coding;
 mod entries;
+mod lanes;
 mod limits;
 mod requests;

@@ -69,6 +69,17 @@ async fn f02_redirects_are_followed_as_far_as_five_hops() {
     assert_eq!(end.fetches().len(), before, "the sixth hop was not taken");
 }
 
+/// Some sites write a name in the script it is in, without encoding it.
+#[tokio::test]
+async fn f02_a_redirect_may_be_written_in_any_script() {
+    let stage = Stage::set().await;
+    let (topic, callback) = stage.subscribed("/text").await;
+    stage.publisher.topic("/%E8%AA%9E").put(Page::text("found"));
+    topic.put(Page::redirect(302, "/語"));
+    stage.ping(&topic).await;
+    assert_eq!(callback.delivered(1).await[0].body, "found");
+}
+
 #[tokio::test]
 async fn f02_the_operator_says_how_far() {
     let stage = Stage::set_with(Settings::quick().with("fetch", "redirects", 6)).await;

@@ -1,10 +1,10 @@
-//! What a ping sets going, and when: P02, P05-P09, P11-P13.
+//! What a ping sets going, and when: P02, P05-P08, P11-P13.
 
 use std::{net::Ipv4Addr, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::harness::{Client, Feed, Flavour, Form, Gate, Page, Settings, Stage, Verdict};
+use crate::harness::{Client, Form, Gate, Page, Settings, Stage, Verdict};
 
 /// Publishers of three generations test for exactly this number.
 #[tokio::test]
@@ -38,6 +38,16 @@ async fn p05_news_are_delivered_within_three_seconds() {
         callback.delivered(version).await;
         assert!(pinged.elapsed() < Duration::from_secs(3), "version {version}: {:?}", pinged.elapsed());
     }
+}
+
+/// However long the window: it is for those that follow.
+#[tokio::test]
+async fn p05_the_first_ping_is_fetched_at_once() {
+    let stage = Stage::set_with(Settings::quick().with("fetch", "coalesce", "10min")).await;
+    let (topic, callback) = stage.subscribed("/text").await;
+    topic.put(Page::text("news"));
+    stage.ping(&topic).await;
+    assert_eq!(callback.delivered(1).await[0].body, "news");
 }
 
 #[tokio::test]
@@ -90,6 +100,24 @@ async fn p08_a_flood_of_pings_is_a_few_fetches() {
     assert!(fetches <= 10, "{fetches} fetches for 50 pings");
 }
 
+/// A page that says something else each time is news each time; it is asked for no more often than once a window, though
+/// nothing is pending when the next ping comes.
+#[tokio::test]
+async fn p08_p11_a_topic_that_always_has_news_is_fetched_once_a_window() {
+    let window = Duration::from_millis(300);
+    let stage = Stage::set_with(Settings::quick().with("fetch", "coalesce", "300ms")).await;
+    let (topic, callback) = stage.subscribed("/text").await;
+    let began = Instant::now();
+    for version in 1..=6 {
+        topic.put(Page::text(&format!("version {version}")));
+        stage.ping(&topic).await;
+        callback.delivered(version).await;
+    }
+    assert_eq!(topic.fetches().len(), 6);
+    // Less a moment, as the hub's clock counts in milliseconds.
+    assert!(began.elapsed() + Duration::from_millis(5) > window * 5, "six in {:?}", began.elapsed());
+}
+
 /// The fetch under way may have seen the old content, so there is another, and one is enough for all of them.
 #[tokio::test]
 async fn p08_pings_during_a_fetch_make_one_more() {
@@ -108,35 +136,6 @@ async fn p08_pings_during_a_fetch_make_one_more() {
     let known = callback.deliveries().len();
     stage.got_only(known, &topic, &callback).await;
     assert_eq!(topic.fetches().len(), 3, "before, after, and the fence");
-}
-
-/// A ping for what a topic calls itself, or for where it moved to, is a ping for the topic; and the other way round.
-#[tokio::test]
-async fn p09_a_ping_by_any_name_reaches_all_subscribers() {
-    let stage = Stage::set().await;
-    let (typed, callback) = stage.subscribed("/typed").await;
-    let (own, own_callback) = stage.subscribed("/own").await;
-    let moved = stage.publisher.topic("/moved");
-    typed.put(Page::redirect(301, "/moved"));
-    let mut feed = Feed::new(Flavour::Atom, 2, &own.url(), &[stage.hub.url()]);
-    let put = |feed: &Feed| {
-        for place in [&moved, &own] {
-            place.put(Page::of(Flavour::Atom.content_type(), feed.document()));
-        }
-    };
-    put(&feed);
-    // Its other names are learnt by asking it once, and nobody has to ask at any of them.
-    stage.ping(&typed).await;
-    callback.delivered(1).await;
-    let twin = typed.url().replace("http://", "https://");
-    for name in [moved.url(), own.url(), twin, typed.url()] {
-        let new = feed.add();
-        put(&feed);
-        stage.hub.post(&Form::default().with("hub.mode", "publish").with("hub.url", &name)).await.expect(204);
-        for callback in [&callback, &own_callback] {
-            callback.delivered_where(&format!("news by {name}"), |one| feed.has_in(&one.body, &new)).await;
-        }
-    }
 }
 
 /// No key, no registration; who pings too often waits, and nobody else does.

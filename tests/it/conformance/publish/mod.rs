@@ -2,4 +2,5 @@
 
 mod effects;
 mod forms;
+mod names;
 mod polling;
