@@ -13,6 +13,8 @@ use super::fetch::{Page, absolute};
 
 /// The parts of one fetch repeat what surrounds the entries; together no more often than makes this many bodies (X08).
 const MOST_REPEATED: usize = 3;
+/// To cut a part out, every entry of the body is passed by; all parts together pass no more than this, a tenth of a second.
+const MOST_PASSED: usize = 1 << 24;
 
 /// A publication and its body.
 #[derive(Debug)]
@@ -87,11 +89,14 @@ pub(super) fn find(page: &Page, known: &Known<'_>, seen: &mut dyn FnMut(&Entry) 
 }
 
 /// How many new entries go into one part: as many as the operator says (F25), unless what surrounds the entries is so
-/// large that all parts together would be a multiple of the body. Then there are fewer parts, with more in each.
+/// large that all parts together would be a multiple of the body, or the entries are a hundred thousand. Then there are
+/// fewer parts, with more in each.
 fn part_size(body: &[u8], document: &Document, new: usize, max_entries: usize) -> usize {
     let entries = document.entries.iter().fold(0_usize, |sum, entry| sum.saturating_add(entry.range.len()));
     let surrounding = body.len().saturating_sub(entries).max(1);
-    let most_parts = body.len().saturating_mul(MOST_REPEATED).div_euclid(surrounding).max(1);
+    let by_size = body.len().saturating_mul(MOST_REPEATED).div_euclid(surrounding);
+    let by_number = MOST_PASSED.div_euclid(document.entries.len().max(1));
+    let most_parts = by_size.min(by_number).max(1);
     max_entries.max(new.div_ceil(most_parts)).max(1)
 }
 
@@ -226,5 +231,14 @@ mod tests {
         let entries: usize = made.iter().map(|made| made.publication.entries.len()).sum();
         assert_eq!(entries, 20_000, "in {} parts", made.len());
         assert!(made.len() > 1);
+    }
+
+    #[test]
+    fn x08_a_feed_of_very_many_entries_is_not_passed_through_for_each_few_of_them() {
+        let count = 100_000;
+        let made = found(&feed(0, count)).made;
+        assert!((2..=MOST_PASSED / count).contains(&made.len()), "{} parts", made.len());
+        let entries: usize = made.iter().map(|made| made.publication.entries.len()).sum();
+        assert_eq!(entries, count);
     }
 }
