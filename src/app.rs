@@ -293,6 +293,8 @@ impl Services {
         tasks.keep("fan-outs", move || Arc::clone(&distribution).run_fanouts());
         let distribution = Arc::clone(&self.distribution);
         tasks.keep("retention", move || distribution::sweep(Arc::clone(&distribution)));
+        let (subscribing, stop) = (Arc::clone(&self.subscribing), tasks.stopping().clone());
+        drop(tasks.spawn(subscribing.forget_hosts(stop)));
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     outbound::{Answer, BreakerRules, Breakers, GuardRules, LaneRules, Outgoing, Sending},
     protocol::{self, IntentRequest, PairId, Request},
     publishing,
-    store::{DueKind, StoreOptions, Subscription},
+    store::{DueKind, Record, StoreOptions, Subscription},
     supervise::Tasks,
 };
 
@@ -211,6 +211,44 @@ async fn v19_a_refresh_that_another_request_displaced_is_still_owed() {
     scene.verify().await;
     assert!(scene.subscription().unwrap().expires_at > granted.expires_at);
     assert_eq!(scene.asked(), 3);
+}
+
+/// The clock of the machine was set back by an hour after the subscription was made.
+#[tokio::test]
+async fn v17_s20_what_is_confirmed_counts_after_the_clock_was_set_back() {
+    for verify in ["sync", "async"] {
+        let scene = Scene::set(864_000).await;
+        let made = scene.subscription().unwrap();
+        let was = Some(made.lease_due());
+        let subscription = Subscription { accepted_at: made.accepted_at.after(HOUR), ..made };
+        let later = Record::SubscriptionPut { pair: scene.pair, subscription, was };
+        scene.store.commit(later.into()).await.unwrap();
+        // A newer one than the first, which is not asked about any more.
+        for secret in ["second", "third"] {
+            let renewal = request(&format!("hub.secret={secret}&hub.verify={verify}"));
+            scene.room.accept(renewal).await.unwrap();
+        }
+        scene.verify().await;
+        let renewed = scene.subscription().unwrap();
+        assert_eq!(renewed.secret, request("hub.secret=third").secret, "{verify}");
+        assert!(scene.store.intent(scene.pair).unwrap().is_none());
+    }
+}
+
+/// Whoever proved nothing for two of the longest leases is a stranger again, and no row is left of it.
+#[tokio::test]
+async fn v13_hosts_that_are_long_gone_are_forgotten() {
+    let scene = Scene::set(864_000).await;
+    let known = || scene.store.hosts(None, 10).unwrap().len();
+    let keep = LeaseConfig::default().max * 2;
+    scene.clock.advance(keep);
+    scene.room.forget_hosts_once().await.unwrap();
+    assert_eq!(known(), 1);
+    scene.clock.advance(std::time::Duration::from_millis(1));
+    scene.room.forget_hosts_once().await.unwrap();
+    assert_eq!(known(), 0);
+    assert_eq!(scene.room.accept(request("hub.verify=sync")).await.unwrap(), Accepted::Verified);
+    assert_eq!(known(), 1);
 }
 
 /// Or failing requests, which anybody can make, would keep a subscription for ever.

@@ -7,16 +7,15 @@ use http::{
     HeaderMap, HeaderValue, Method,
     header::{ACCEPT, AUTHORIZATION},
 };
-use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use super::{Subscribing, denial::Examined, lease::AGAIN};
+use super::{Subscribing, denial::Examined, lease::AGAIN, under_way::Asking};
 use crate::{
     agenda::Work,
     clock::Timestamp,
     outbound::{Outgoing, Overflow, Purpose},
-    protocol::{CallbackUrl, Mode, PairId, Profile, Reply, Situation, Verdict, VerifyMode, verification},
+    protocol::{Mode, PairId, Profile, Reply, Situation, Verdict, VerifyMode, verification},
     store::{Commit, Due, PendingIntent, Record, StoreError, Subscription},
     telemetry::Verified,
 };
@@ -29,8 +28,6 @@ const STRANGERS: Duration = Duration::from_mins(10);
 pub(super) const LANE_PATIENCE: Duration = Duration::from_secs(1);
 /// The longest pause of an intent whose host is busy.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// A host's record is renewed when it is this old.
-const HOST_AGE: Duration = Duration::from_hours(24);
 /// Pause when the store fails: the row stays due.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -53,17 +50,20 @@ impl Subscribing {
         let Some(pair) = due.pair() else {
             return store.drop_due(due).await;
         };
+        // Whatever is noted, applied or ended from here on finds this one under way.
+        let held = store.pair_locks().read(pair.callback.as_bytes()).await;
         let Some(intent) = store.intent(pair)?.filter(|intent| intent.due_at == due.at) else {
             return store.drop_due(due).await;
         };
+        let asking = self.under_way.begin(pair, &intent);
+        drop(held);
+        self.let_answer_arrive(pair).await;
         if intent.refresh && intent.denied.is_none() && !self.is_wanted(pair, &intent)? {
             return self.give_up(pair, &intent, false).await;
         }
         let intent = match self.examine(&intent).await {
             Examined::Allowed => PendingIntent { is_examined: true, ..intent },
-            Examined::Denied(reason) => {
-                return self.deny(pair, &intent, reason).await;
-            }
+            Examined::Denied(reason) => return self.deny(pair, &intent, reason).await,
             Examined::Unknown => return self.retry(pair, &intent).await,
         };
         let situation = Situation::of(intent.profile, VerifyMode::Async);
@@ -77,11 +77,9 @@ impl Subscribing {
         }
         let lease = self.leases.grant(intent.asked_lease);
         let asked_at = self.parts.clock.now();
-        match self.ask(&intent, lease, situation).await {
-            // Gone means that something newer was proved and applied meanwhile (V17).
-            Verdict::Verified if store.intent(pair)?.is_none() => Ok(()),
+        match self.ask(&intent, lease, situation, self.parts.verification.timeout).await {
             Verdict::Verified => {
-                self.apply(pair, &intent, lease, asked_at).await?;
+                self.apply(pair, &intent, &asking, lease, asked_at).await?;
                 self.poll_if_asked(&intent).await
             }
             Verdict::Refused => self.give_up(pair, &intent, true).await,
@@ -106,7 +104,13 @@ impl Subscribing {
     }
 
     /// One request to the callback, with a challenge of its own (V04).
-    pub(super) async fn ask(&self, intent: &PendingIntent, lease: Duration, situation: Situation) -> Verdict {
+    pub(super) async fn ask(
+        &self,
+        intent: &PendingIntent,
+        lease: Duration,
+        situation: Situation,
+        within: Duration,
+    ) -> Verdict {
         let challenge = self.parts.random.challenge();
         let lease = (intent.mode == Mode::Subscribe).then_some(lease);
         let query =
@@ -121,7 +125,7 @@ impl Subscribing {
             uri: intent.callback.uri_with_query(&query),
             headers,
             body: Bytes::new(),
-            timeout: self.parts.verification.timeout,
+            timeout: within,
             max_body: ECHO,
             overflow: Overflow::Truncate,
         };
@@ -147,6 +151,7 @@ impl Subscribing {
         &self,
         pair: PairId,
         intent: &PendingIntent,
+        asking: &Asking<'_>,
         lease: Duration,
         asked_at: Timestamp,
     ) -> Result<(), StoreError> {
@@ -159,26 +164,19 @@ impl Subscribing {
         let mut commit = Commit::new();
         let mut next_lease = None;
         let is_done = self.clear(pair, intent, &mut commit)?;
-        let is_overtaken = self
-            .waiting()
-            .iter()
-            .any(|one| one.is_overtaken && one.pair == pair && one.accepted_at == intent.accepted_at);
-        let is_late = is_overtaken || old.as_ref().is_some_and(|old| old.accepted_at > intent.accepted_at);
+        let is_late =
+            asking.is_overtaken() || old.as_ref().is_some_and(|old| old.accepted_at > intent.accepted_at);
         // A refresh of what ended meanwhile renews nothing.
         let is_moot = intent.refresh && old.is_none();
         if !is_late && !is_moot {
+            self.under_way.overtake(pair, intent.accepted_at);
             // An operator should be able to see who has a secret replaced (X12).
             let secret_changed = old.as_ref().is_some_and(|old| old.secret != intent.secret);
             let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
             let lease_due = old.as_ref().map(Subscription::lease_due);
             let ended = Record::SubscriptionEnded { pair, lease_due, backlog_due };
             match intent.mode {
-                Mode::Unsubscribe => {
-                    for one in self.waiting().iter_mut().filter(|one| one.pair == pair) {
-                        one.is_overtaken |= one.accepted_at < intent.accepted_at;
-                    }
-                    commit.push(ended);
-                }
+                Mode::Unsubscribe => commit.push(ended),
                 Mode::Subscribe => {
                     let running = old.filter(|old| old.is_active_at(now));
                     if running.is_none() {
@@ -189,11 +187,7 @@ impl Subscribing {
                     let subscription = self.subscription(intent, lease, asked_at, running.as_ref(), head);
                     let lease_due = subscription.lease_due();
                     commit.push(Record::SubscriptionPut { pair, subscription, was });
-                    let host = host_id(&intent.callback);
-                    // Once a day: a row that every verification of a large host rewrites makes the file grow.
-                    if store.host_verified(host)?.is_none_or(|seen| seen < now.before(HOST_AGE)) {
-                        commit.push(Record::HostVerified(host, now));
-                    }
+                    self.note_host(&intent.callback, now, &mut commit)?;
                     next_lease = Some(lease_due);
                 }
             }
@@ -228,7 +222,7 @@ impl Subscribing {
         if is_done {
             self.pending.remove(&intent.callback.host_key());
         }
-        self.parts.distribution.release(pair).await
+        self.release(pair, intent).await
     }
 
     fn subscription(
@@ -277,6 +271,7 @@ impl Subscribing {
         let Some(current) = current.filter(|current| current.accepted_at <= intent.accepted_at) else {
             return Ok(false);
         };
+        self.answering.forget(pair);
         commit.push(Record::IntentDone { pair, was: current.due_at });
         Ok(true)
     }
@@ -289,8 +284,18 @@ impl Subscribing {
         intent: &PendingIntent,
         is_refused: bool,
     ) -> Result<(), StoreError> {
+        let _held = self.parts.store.pair_locks().write(pair.callback.as_bytes()).await;
+        self.give_up_held(pair, intent, is_refused).await
+    }
+
+    /// The caller holds the pair's lock.
+    pub(super) async fn give_up_held(
+        &self,
+        pair: PairId,
+        intent: &PendingIntent,
+        is_refused: bool,
+    ) -> Result<(), StoreError> {
         let store = &self.parts.store;
-        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let mut commit = Commit::new();
         let is_done = self.clear(pair, intent, &mut commit)?;
         let mut next_lease = None;
@@ -328,10 +333,8 @@ impl Subscribing {
         let index = usize::try_from(intent.attempts).unwrap_or(usize::MAX);
         // A refresh goes on asking until the lease ends (V19).
         let step = schedule.get(index).or_else(|| schedule.last().filter(|_| intent.refresh)).copied();
-        let is_known =
-            || self.parts.store.host_verified(host_id(&intent.callback)).map(|seen| seen.is_some());
         let step = match step {
-            Some(step) if step > STRANGERS && !is_known()? => None,
+            Some(step) if step > STRANGERS && !self.is_known_host(&intent.callback)? => None,
             step => step,
         };
         let Some(step) = step else { return self.give_up(pair, intent, false).await };
@@ -359,14 +362,4 @@ impl Subscribing {
         self.poke.due(due_at);
         Ok(())
     }
-}
-
-/// The callback's host as a key.
-fn host_id(callback: &CallbackUrl) -> [u8; 16] {
-    let digest: [u8; 32] = Sha256::digest(callback.host_key().as_str()).into();
-    let mut id = [0; 16];
-    for (to, from) in id.iter_mut().zip(digest) {
-        *to = from;
-    }
-    id
 }
