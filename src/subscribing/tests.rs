@@ -162,8 +162,12 @@ impl Scene {
 }
 
 fn request(more: &str) -> IntentRequest {
-    let pair = "hub.topic=http://site.example/feed&hub.callback=http://reader.example/cb";
-    match protocol::request::parse(format!("hub.mode=subscribe&{pair}&{more}").as_bytes()).unwrap() {
+    request_for("http://site.example/feed", "http://reader.example/cb", more)
+}
+
+fn request_for(topic: &str, callback: &str, more: &str) -> IntentRequest {
+    let form = format!("hub.mode=subscribe&hub.topic={topic}&hub.callback={callback}&{more}");
+    match protocol::request::parse(form.as_bytes()).unwrap() {
         Request::Intent(intent) => intent,
         Request::Publish(_) => panic!("it subscribes"),
     }
@@ -233,6 +237,20 @@ async fn v17_s20_what_is_confirmed_counts_after_the_clock_was_set_back() {
         assert_eq!(renewed.secret, request("hub.secret=third").secret, "{verify}");
         assert!(scene.store.intent(scene.pair).unwrap().is_none());
     }
+}
+
+#[tokio::test]
+async fn x02_the_hub_is_itself_also_with_a_dot_behind_its_name() {
+    let scene = Scene::set(864_000).await;
+    for ours in ["http://hub.example/", "http://hub.example./", "https://HUB.example./subscribe"] {
+        let ask = async |request| scene.room.accept(request).await.unwrap_err().to_string();
+        let refusal = ask(request_for(ours, "http://reader.example/cb", "")).await;
+        assert_eq!(refusal, "hub.topic: this URL is not allowed: it is the hub itself", "{ours}");
+        let refusal = ask(request_for("http://site.example/feed", ours, "")).await;
+        assert_eq!(refusal, "hub.callback: this URL is not allowed: it is the hub itself", "{ours}");
+    }
+    let another = request_for("http://hub.example.org/", "http://reader.example/cb", "");
+    assert_eq!(scene.room.accept(another).await.unwrap(), Accepted::Pending);
 }
 
 /// Whoever proved nothing for two of the longest leases is a stranger again, and no row is left of it.
