@@ -16,6 +16,7 @@ mod intake;
 mod lease;
 mod pending;
 mod policy;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod under_way;
