@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct HostKey(Arc<str>);
 
 impl HostKey {
-    /// `host` must be ASCII in lower case, as `canonical` makes it.
+    /// `host` must be ASCII in lower case, as `canonical` makes it. A dot at its end names the same server, and must not
+    /// be a way to twice of what is allowed for it (X03).
     pub(super) fn new(scheme: &str, host: &str, port: u16) -> Self {
+        let host = host.strip_suffix('.').unwrap_or(host);
         Self(format!("{scheme}://{host}:{port}").into())
     }
 
@@ -40,6 +42,11 @@ impl<'de> Deserialize<'de> for HostKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn x03_a_dot_behind_a_name_makes_no_other_host() {
+        assert_eq!(HostKey::new("http", "example.com.", 80), HostKey::new("http", "example.com", 80));
+    }
 
     #[test]
     fn a_key_survives_the_store() {

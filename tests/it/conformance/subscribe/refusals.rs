@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::{CALLBACK, TOPIC, assert_refused, assert_transient, subscribe};
-use crate::harness::{Form, Gate, Settings, Stage, Subscriber, Verdict, Wire, soon, status_of};
+use crate::harness::{Client, Form, Gate, Settings, Stage, Subscriber, Verdict, Wire, soon, status_of};
 
 /// Every fault in the words of a person, and nothing of what was sent: an answer that echoes is a gadget.
 #[tokio::test]
@@ -94,6 +94,28 @@ async fn s30_too_many_pending_for_one_host_are_told_when_to_come_back() {
     })
     .await;
     callback.confirmed(1).await;
+}
+
+/// However many addresses they come from and whatever they ask for: it is the named host that would be asked (X03).
+#[tokio::test]
+async fn s30_too_many_requests_that_name_one_host_are_told_when_to_come_back() {
+    let stage = Stage::set_with(Settings::quick().with("limits", "callback_host_per_second", 1)).await;
+    let mut answers = Vec::new();
+    // The burst is ten times the rate.
+    for number in 0..25_u8 {
+        let client = Client::speaking_from(Ipv4Addr::new(127, 0, 0, 2 + number));
+        let form = Form::intent("subscribe", TOPIC, &format!("{CALLBACK}/{number}"));
+        answers.push(client.post(stage.hub.url(), &form).await);
+    }
+    assert!(answers[..5].iter().all(|answer| answer.status == 202), "{answers:?}");
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 202).collect();
+    assert!(!refused.is_empty(), "{answers:?}");
+    for answer in refused {
+        assert_transient("named too often", answer, 429);
+        assert!(answer.text.contains("hub.callback"), "{answer:?}");
+    }
+    let elsewhere = CALLBACK.replace("127.0.0.1", "127.0.0.2");
+    stage.hub.post(&Form::intent("subscribe", TOPIC, &elsewhere)).await.expect(202);
 }
 
 /// A connection that breaks in the middle of a body says nothing about the request.
