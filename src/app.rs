@@ -124,7 +124,7 @@ impl App {
         let services = Services::build(&config, &seams, &store, &tasks, &metrics, &hub_url).await?;
         services.distribution.resume_slow().await?;
         services.start(&config, &seams, &store, &tasks);
-        let limits = Arc::new(limits(&config));
+        let limits = Arc::new(Limits::new(&config.limits));
         let sweeper = Arc::clone(&limits);
         let stop = tasks.stopping().clone();
         drop(tasks.spawn(async move { sweeper.sweep(stop).await }));
@@ -295,6 +295,8 @@ impl Services {
         tasks.keep("fan-outs", move || Arc::clone(&distribution).run_fanouts());
         let distribution = Arc::clone(&self.distribution);
         tasks.keep("retention", move || distribution::sweep(Arc::clone(&distribution)));
+        let (subscribing, stop) = (Arc::clone(&self.subscribing), tasks.stopping().clone());
+        drop(tasks.spawn(subscribing.forget_hosts(stop)));
     }
 }
 
@@ -326,9 +328,4 @@ fn volatile(config: &Config) -> Result<Volatile> {
     let feed = with(&Volatile::FEED, &config.feed.volatile_feed);
     let entry = with(&Volatile::ENTRY, &config.feed.volatile_entry);
     Volatile::parse(&feed, &entry).context("[feed] volatile_feed, volatile_entry")
-}
-
-fn limits(config: &Config) -> Limits {
-    let rules = &config.limits;
-    Limits::new(rules.subscribe_per_second, rules.publish_per_second, rules.burst, rules.repeats_per_minute)
 }

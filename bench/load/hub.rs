@@ -150,6 +150,7 @@ fn configuration(connections: usize, subscribers: u32) -> String {
         "[limits]\n\
          subscribe_per_second = 1000000\n\
          publish_per_second = 1000000\n\
+         callback_host_per_second = 1000000\n\
          per_callback_host = {pending}\n\
          [hosts]\n\
          connections = {connections}\n\

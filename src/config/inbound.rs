@@ -90,7 +90,7 @@ impl Default for AdminConfig {
     }
 }
 
-/// `[limits]`: what one address may ask.
+/// `[limits]`: what one address may ask, and what may be asked of one callback host.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a section with keys")]
 pub struct LimitsConfig {
@@ -100,8 +100,12 @@ pub struct LimitsConfig {
     pub publish_per_second: NonZeroU32,
     /// How many seconds' worth of requests may come at once.
     pub burst: NonZeroU32,
-    /// Requests a minute for one pair of topic and callback (X12), and as many at once.
+    /// Requests a minute for one pair of topic and callback from one address (X12), and as many at once.
     pub repeats_per_minute: NonZeroU32,
+    /// The same from all addresses together.
+    pub repeats_per_minute_in_all: NonZeroU32,
+    /// Subscribe and unsubscribe requests a second that name one callback host (X03), whoever sends them.
+    pub callback_host_per_second: NonZeroU32,
     /// Verifications pending for one callback host.
     pub per_callback_host: usize,
 }
@@ -113,6 +117,8 @@ impl Default for LimitsConfig {
             publish_per_second: at_least_one(100),
             burst: at_least_one(10),
             repeats_per_minute: at_least_one(10),
+            repeats_per_minute_in_all: at_least_one(100),
+            callback_host_per_second: at_least_one(100),
             per_callback_host: 10_000,
         }
     }

@@ -63,7 +63,7 @@ pub struct VerificationConfig {
     /// Between the 202 and the verification (S35).
     #[serde(deserialize_with = "units::span")]
     pub delay: Duration,
-    /// For one try, from connecting to the last byte.
+    /// For one try, from connecting to the last byte; and for all of a synchronous verification (V14).
     #[serde(deserialize_with = "units::span")]
     pub timeout: Duration,
     /// Waits before the second and later tries; after the last the request is abandoned (V13).

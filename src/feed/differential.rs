@@ -128,8 +128,7 @@ fn a_reader_of_xml_finds_in_each_part_the_whole_without_what_was_cut() {
 /// The first bytes of a document in UTF-8, without their mark.
 fn text(body: &[u8], length: usize) -> String {
     let declaration = String::from_utf8_lossy(&body[..100.min(body.len())]).into_owned();
-    let label =
-        declaration.split_once("encoding=").map(|(_, rest)| rest[1..].split(['"', '\'']).next().unwrap());
+    let label = declaration.split_once("encoding=").map(|(_, rest)| rest.split(['"', '\'']).nth(1).unwrap());
     let encoding = Encoding::for_label(label.unwrap_or("utf-8").as_bytes()).unwrap();
     encoding.decode_with_bom_removal(&body[..length]).0.into_owned()
 }

@@ -2,7 +2,7 @@
 //! entries apart for as long as they are kept.
 //!
 //! An id is hashed with SHA-256, because entries of several authors meet in one feed, and nobody may make up an id that
-//! is taken for another's. Everything else is hashed with HighwayHash, since every byte of every feed passes through it:
+//! is taken for another's. Everything else is hashed with `HighwayHash`, since every byte of every feed passes through it:
 //! SHA-256 took a quarter of the time that a feed took. Its key is no secret. Whoever could forge a digest could have the
 //! hub take *his own* entry for one that he already published, or one by somebody else that he already knows word for
 //! word; he can have both by saying nothing.
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn hex(bytes: [u8; 16]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:032x}", u128::from_be_bytes(bytes))
     }
 
     /// What is stored must be found again by every version, on every processor.
@@ -77,13 +77,17 @@ mod tests {
     fn pieces_do_not_count_and_parts_do() {
         let of = |pieces: &[&str]| {
             let mut fingerprint = Fingerprint::new();
-            pieces.iter().for_each(|piece| fingerprint.add(piece.as_bytes()));
+            for piece in pieces {
+                fingerprint.add(piece.as_bytes());
+            }
             fingerprint.finish()
         };
         assert_eq!(of(&["ab", "", "c"]), digest(b"abc"));
         let of_parts = |parts: &[&str]| {
             let mut fingerprint = Fingerprint::new();
-            parts.iter().for_each(|part| fingerprint.add_part(part.as_bytes()));
+            for part in parts {
+                fingerprint.add_part(part.as_bytes());
+            }
             fingerprint.finish()
         };
         assert_ne!(of_parts(&["ab", "c"]), of_parts(&["a", "bc"]));

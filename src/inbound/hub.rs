@@ -16,12 +16,14 @@ use axum::{
 use ipnet::IpNet;
 use tokio::time::timeout;
 use tracing::{debug, error};
+use url::form_urlencoded;
 
 use super::{
     Limits,
     answer::{empty, later, method_not_allowed, moved, plain},
     client_ip::{client_ip, is_https},
     credentials::Credentials,
+    limits::TooMany,
     listener::Peer,
     page, probes,
 };
@@ -93,7 +95,7 @@ async fn hub(
         },
         Method::GET | Method::HEAD => {
             let query = request.uri().query().unwrap_or_default();
-            if query.split('&').any(|pair| pair.starts_with("hub.mode")) {
+            if form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "hub.mode") {
                 return method_not_allowed("POST", "hub.mode: requests to a hub are sent with POST");
             }
             page::front(&parts.hub_url)
@@ -130,14 +132,12 @@ async fn post(parts: Arc<HubParts>, peer: SocketAddr, request: Request) -> Respo
     }
     let client = client_ip(peer, &head.headers, &parts.trusted_proxies);
     let allowed = match &request {
-        HubRequest::Intent(intent) => {
-            parts.limits.subscribe(client).and_then(|()| parts.limits.repeat(client, intent.pair()))
-        }
+        HubRequest::Intent(intent) => parts.limits.intent(client, intent),
         HubRequest::Publish(_) => parts.limits.publish(client),
     };
-    if let Err(wait) = allowed {
+    if let Err(TooMany { what, wait }) = allowed {
         parts.metrics.requests.add(Answered::TooMany);
-        return later(StatusCode::TOO_MANY_REQUESTS, "too many requests from this address", wait);
+        return later(StatusCode::TOO_MANY_REQUESTS, what, wait);
     }
     // On a task of its own: what was begun is finished, even for a client that hung up.
     let (tasks, metrics) = (parts.tasks.clone(), Arc::clone(&parts.metrics));
@@ -229,8 +229,8 @@ impl HubParts {
 /// Parameters of the media type say nothing we need; a missing type is a form from an old client (S02).
 fn is_form(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return true };
-    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    essence.is_empty() || essence.eq_ignore_ascii_case(FORM)
+    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    essence.is_empty() || essence.eq_ignore_ascii_case(FORM.as_bytes())
 }
 
 async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<axum::body::Bytes, Response> {

@@ -1,4 +1,5 @@
-//! Inbound rates per client address (P11, S30) and per pair (X12), and the sweeping without which keyed limiters only grow.
+//! Inbound rates per client address (P11, S30), per pair (X12) and per callback host (X03), and the sweeping without
+//! which keyed limiters only grow.
 
 use std::{hash::Hash, net::IpAddr, num::NonZeroU32, time::Duration};
 
@@ -6,41 +7,57 @@ use governor::{DefaultKeyedRateLimiter, Quota, clock::Clock, clock::DefaultClock
 use tokio_util::sync::CancellationToken;
 
 use super::client_ip::rate_key;
-use crate::protocol::PairId;
+use crate::{
+    config::LimitsConfig,
+    protocol::{HostKey, IntentRequest, PairId},
+};
 
-/// How often addresses that came back to their full allowance are forgotten.
+/// How often those that came back to their full allowance are forgotten.
 const SWEEP: Duration = Duration::from_mins(1);
 
-/// Allowances by client.
+/// Allowances by client, and by whom the hub would have to ask.
 #[derive(Debug)]
 pub struct Limits {
     subscribe: DefaultKeyedRateLimiter<IpAddr>,
     publish: DefaultKeyedRateLimiter<IpAddr>,
-    /// By address too: else a stranger could use up what the subscriber needs to renew.
+    /// By address too: else one stranger could use up what the subscriber needs to renew.
     repeats: DefaultKeyedRateLimiter<(IpAddr, PairId)>,
+    /// From all addresses: else a stranger would have as many times the above as addresses.
+    pairs: DefaultKeyedRateLimiter<PairId>,
+    hosts: DefaultKeyedRateLimiter<HostKey>,
+}
+
+/// Too many of these, and when there may be another.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooMany {
+    pub(super) what: &'static str,
+    pub(super) wait: Duration,
 }
 
 impl Limits {
-    /// Requests a second, each with a burst of so many times that; and requests a minute for one pair, as many at once.
-    pub fn new(subscribe: NonZeroU32, publish: NonZeroU32, burst: NonZeroU32, repeats: NonZeroU32) -> Self {
-        let limiter = |rate: NonZeroU32| {
-            DefaultKeyedRateLimiter::keyed(Quota::per_second(rate).allow_burst(rate.saturating_mul(burst)))
-        };
-        let repeats = DefaultKeyedRateLimiter::keyed(Quota::per_minute(repeats));
-        Self { subscribe: limiter(subscribe), publish: limiter(publish), repeats }
+    pub fn new(rules: &LimitsConfig) -> Self {
+        let burst = |rate: NonZeroU32| Quota::per_second(rate).allow_burst(rate.saturating_mul(rules.burst));
+        Self {
+            subscribe: DefaultKeyedRateLimiter::keyed(burst(rules.subscribe_per_second)),
+            publish: DefaultKeyedRateLimiter::keyed(burst(rules.publish_per_second)),
+            repeats: DefaultKeyedRateLimiter::keyed(Quota::per_minute(rules.repeats_per_minute)),
+            pairs: DefaultKeyedRateLimiter::keyed(Quota::per_minute(rules.repeats_per_minute_in_all)),
+            hosts: DefaultKeyedRateLimiter::keyed(burst(rules.callback_host_per_second)),
+        }
     }
 
-    pub(super) fn subscribe(&self, client: IpAddr) -> Result<(), Duration> {
-        check(&self.subscribe, &rate_key(client))
+    /// A request for a pair: its subscriber may confirm whatever it is asked (X12), and its host may be one that somebody
+    /// wants to have flooded (X03). What one address has too much of is not counted against the others.
+    pub(super) fn intent(&self, client: IpAddr, intent: &IntentRequest) -> Result<(), TooMany> {
+        let (client, pair, host) = (rate_key(client), intent.pair(), intent.callback.host_key());
+        check(&self.subscribe, &client, "too many requests from this address")?;
+        check(&self.repeats, &(client, pair), "too many requests for this pair from this address")?;
+        check(&self.pairs, &pair, "too many requests for this pair")?;
+        check(&self.hosts, &host, "hub.callback: too many requests name this host")
     }
 
-    /// One more request for a pair: its subscriber may confirm whatever it is asked (X12).
-    pub(super) fn repeat(&self, client: IpAddr, pair: PairId) -> Result<(), Duration> {
-        check(&self.repeats, &(rate_key(client), pair))
-    }
-
-    pub(super) fn publish(&self, client: IpAddr) -> Result<(), Duration> {
-        check(&self.publish, &rate_key(client))
+    pub(super) fn publish(&self, client: IpAddr) -> Result<(), TooMany> {
+        check(&self.publish, &rate_key(client), "too many requests from this address")
     }
 
     /// Forgets who has not been heard of, until the stop.
@@ -49,44 +66,104 @@ impl Limits {
             self.subscribe.retain_recent();
             self.publish.retain_recent();
             self.repeats.retain_recent();
+            self.pairs.retain_recent();
+            self.hosts.retain_recent();
         }
     }
 }
 
-fn check<K: Clone + Eq + Hash>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Duration> {
-    limiter.check_key(key).map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now()))
+fn check<K: Clone + Eq + Hash>(
+    limiter: &DefaultKeyedRateLimiter<K>,
+    key: &K,
+    what: &'static str,
+) -> Result<(), TooMany> {
+    limiter.check_key(key).map_err(|not_until| {
+        let wait = not_until.wait_time_from(DefaultClock::default().now());
+        TooMany { what, wait }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{CallbackId, TopicId};
+    use crate::protocol::{Request, request};
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    fn intent(topic: u32, callback: &str) -> IntentRequest {
+        let form = format!("hub.mode=subscribe&hub.topic=http://t.example/{topic}&hub.callback={callback}");
+        match request::parse(form.as_bytes()).unwrap() {
+            Request::Intent(intent) => intent,
+            Request::Publish(_) => panic!("it subscribes"),
+        }
+    }
+
+    fn number(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).unwrap()
+    }
+
+    const CALLBACK: &str = "http://reader.example/cb";
 
     #[test]
     fn a_burst_is_allowed_and_then_the_client_waits_while_others_do_not() {
-        let one = NonZeroU32::MIN;
-        let limits = Limits::new(one, one, NonZeroU32::new(3).unwrap(), one);
-        let client: IpAddr = "192.0.2.1".parse().unwrap();
-        for _ in 0..3 {
-            assert_eq!(limits.subscribe(client), Ok(()));
-        }
-        let wait = limits.subscribe(client).unwrap_err();
-        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
-        assert_eq!(limits.publish(client), Ok(()), "each kind has its own allowance");
-        assert_eq!(limits.subscribe("192.0.2.2".parse().unwrap()), Ok(()));
-    }
-    #[test]
-    fn x12_one_pair_is_asked_about_so_often_and_no_more() {
-        let one = NonZeroU32::MIN;
-        let limits = Limits::new(one, one, one, NonZeroU32::new(2).unwrap());
-        let pair = |topic| PairId {
-            topic: TopicId::from_bytes([topic; 16]),
-            callback: CallbackId::from_bytes([0; 16]),
+        let (one, burst) = (NonZeroU32::MIN, number(3));
+        let rules = LimitsConfig {
+            subscribe_per_second: one,
+            publish_per_second: one,
+            burst,
+            ..LimitsConfig::default()
         };
-        let [client, other] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
-        assert!(limits.repeat(client, pair(1)).is_ok() && limits.repeat(client, pair(1)).is_ok());
-        assert!(limits.repeat(client, pair(1)).unwrap_err() > Duration::from_secs(20));
-        assert_eq!(limits.repeat(client, pair(2)), Ok(()));
-        assert_eq!(limits.repeat(other, pair(1)), Ok(()), "the subscriber itself can still renew");
+        let limits = Limits::new(&rules);
+        for topic in 0..3 {
+            assert_eq!(limits.intent(address(1), &intent(topic, CALLBACK)), Ok(()));
+        }
+        let TooMany { what, wait } = limits.intent(address(1), &intent(3, CALLBACK)).unwrap_err();
+        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
+        assert!(what.ends_with("from this address"), "{what}");
+        assert_eq!(limits.publish(address(1)), Ok(()), "each kind has its own allowance");
+        assert_eq!(limits.intent(address(2), &intent(3, CALLBACK)), Ok(()));
+    }
+
+    #[test]
+    fn x12_one_pair_is_asked_about_so_often_and_no_more_from_however_many_addresses() {
+        let rules = LimitsConfig {
+            repeats_per_minute: number(2),
+            repeats_per_minute_in_all: number(3),
+            ..LimitsConfig::default()
+        };
+        let limits = Limits::new(&rules);
+        let ask = |client, topic| limits.intent(address(client), &intent(topic, CALLBACK));
+        assert_eq!((ask(1, 1), ask(1, 1)), (Ok(()), Ok(())));
+        let TooMany { what, wait } = ask(1, 1).unwrap_err();
+        assert!(
+            wait > Duration::from_secs(20) && what.ends_with("pair from this address"),
+            "{what}: {wait:?}"
+        );
+        assert_eq!(ask(1, 2), Ok(()));
+        assert_eq!(ask(2, 1), Ok(()), "the subscriber itself can still renew");
+        assert!(ask(3, 1).unwrap_err().what.ends_with("for this pair"), "whoever asks");
+        assert_eq!(ask(3, 2), Ok(()));
+    }
+
+    #[test]
+    fn x03_one_callback_host_is_named_so_often_and_no_more_from_however_many_addresses() {
+        let rules = LimitsConfig {
+            callback_host_per_second: NonZeroU32::MIN,
+            burst: number(2),
+            ..LimitsConfig::default()
+        };
+        let limits = Limits::new(&rules);
+        for topic in 1..=2 {
+            let client = u8::try_from(topic).unwrap();
+            assert_eq!(limits.intent(address(client), &intent(topic, CALLBACK)), Ok(()));
+        }
+        let refused = limits.intent(address(3), &intent(3, "http://READER.example:80/other")).unwrap_err();
+        assert!(
+            refused.what.contains("hub.callback") && refused.wait <= Duration::from_secs(1),
+            "{refused:?}"
+        );
+        assert_eq!(limits.intent(address(3), &intent(3, "http://other.example/cb")), Ok(()));
     }
 }

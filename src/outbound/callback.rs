@@ -1,8 +1,8 @@
 //! The client for callbacks: verifications, deliveries, slaps. On hyper, because a callback's URL goes out byte for
 //! byte (S25) and because this is the hot path.
 //!
-//! HTTP/1.1 only; `Content-Length`, never chunks, no `Expect`, no cookies, no `Accept-Encoding` (D12); redirects are
-//! answers (D14).
+//! HTTP/1.1 only; `Content-Length`, never chunks, no `Expect`, no cookies, no `Accept-Encoding` (D12), though what is
+//! wanted of an answer is [decoded] (V09); redirects are answers (D14).
 //!
 //! On repeating: a server may close a kept connection in the very moment we choose it. hyper hands a request back only
 //! if not one byte of it was written, and only on a connection that was used before; then it is sent on the next one.
@@ -29,6 +29,7 @@ use tokio::{
 use super::{
     blame::blame,
     body::read_capped,
+    decode::decoded,
     dial::Dialer,
     guard::Guard,
     purposes::PerPurpose,
@@ -111,7 +112,8 @@ impl CallbackClient {
             Overflow::Discard => body.await?,
             Overflow::Truncate | Overflow::Fail => {
                 let left = within.saturating_sub(began.elapsed());
-                timeout(left, body).await.unwrap_or(Err(SendError::Timeout))?
+                let body = timeout(left, body).await.unwrap_or(Err(SendError::Timeout))?;
+                decoded(&head.headers, body, max).await
             }
         };
         Ok(Answer { status: head.status, headers: head.headers, body })

@@ -20,6 +20,7 @@ mod body;
 mod breaker;
 mod breakers;
 mod callback;
+mod decode;
 mod dial;
 mod fetch;
 mod guard;

@@ -44,7 +44,7 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Over everything: name, connection, TLS, request, answer, body.
     pub timeout: Duration,
-    /// Bytes of the answer's body, after decoding.
+    /// Bytes of the answer's body, after decoding; the callback client reads no more of them before it, either.
     pub max_body: usize,
     pub overflow: Overflow,
 }

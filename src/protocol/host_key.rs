@@ -10,8 +10,10 @@ use url::Url;
 pub struct HostKey(Arc<str>);
 
 impl HostKey {
-    /// `host` must be ASCII in lower case, as `canonical` makes it.
+    /// `host` must be ASCII in lower case, as `canonical` makes it. A dot at its end names the same server, and must not
+    /// be a way to twice of what is allowed for it (X03).
     pub(super) fn new(scheme: &str, host: &str, port: u16) -> Self {
+        let host = host.strip_suffix('.').unwrap_or(host);
         Self(format!("{scheme}://{host}:{port}").into())
     }
 
@@ -56,6 +58,11 @@ mod tests {
         assert_eq!(of("HTTP://Example.com/feed"), Some(HostKey::new("http", "example.com", 80)));
         assert_eq!(of("https://[::1]:8443/"), Some(HostKey::new("https", "[::1]", 8443)));
         assert_eq!(of("ftp://example.com/"), None);
+    }
+
+    #[test]
+    fn x03_a_dot_behind_a_name_makes_no_other_host() {
+        assert_eq!(HostKey::new("http", "example.com.", 80), HostKey::new("http", "example.com", 80));
     }
 
     #[test]

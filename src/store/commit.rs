@@ -93,6 +93,8 @@ pub enum Record {
     },
     /// A callback host proved an intent at this moment (V13: only such hosts get the long tail of retries).
     HostVerified([u8; 16], Timestamp),
+    /// Nobody has proved anything there for long.
+    HostForgotten([u8; 16]),
     /// A due row whose primary record says otherwise.
     DueDropped(Due),
 }
@@ -257,6 +259,7 @@ impl Rows {
                 self.due(DueKind::Intent, &pair.octets(), Some(was), None);
             }
             Record::HostVerified(host, at) => self.put(keys::host(host), &at)?,
+            Record::HostForgotten(host) => self.remove(keys::host(host)),
             Record::DueDropped(due) => self.remove(due.key()),
         }
         Ok(())

@@ -55,6 +55,11 @@ impl PendingIntent {
             denied: None,
         }
     }
+
+    /// Whether deliveries are signed otherwise once this is confirmed (V16).
+    pub fn changes_secret_of(&self, subscription: &Subscription) -> bool {
+        self.mode == Mode::Subscribe && self.denied.is_none() && self.secret != subscription.secret
+    }
 }
 
 impl Store {

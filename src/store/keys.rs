@@ -208,6 +208,10 @@ impl<'a> Reader<'a> {
         Some((EntryId::from_bytes(self.take()?), EntryDigest::from_bytes(self.take()?)))
     }
 
+    pub(super) fn host(&mut self) -> Option<[u8; 16]> {
+        self.take()
+    }
+
     pub(super) fn rest(&self) -> &'a [u8] {
         self.0
     }

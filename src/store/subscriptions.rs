@@ -106,6 +106,23 @@ impl Store {
         let row = self.kv.get(&keys::host(host))?;
         row.map(|row| codec::decode(Table::Hosts, &row)).transpose()
     }
+
+    /// Up to `limit` callback hosts in key order, after the given one, each with when it last proved an intent.
+    pub fn hosts(
+        &self,
+        after: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Result<Vec<([u8; 16], Timestamp)>, StoreError> {
+        let after = after.map(keys::host);
+        let rows = self.kv.scan(&[Table::Hosts.byte()], after.as_deref(), limit)?;
+        rows.iter()
+            .map(|(key, value)| {
+                let host = keys::Reader::of(key).and_then(|mut reader| reader.host());
+                let host = host.ok_or(StoreError::Damaged { table: Table::Hosts.name() })?;
+                Ok((host, codec::decode(Table::Hosts, value)?))
+            })
+            .collect()
+    }
 }
 
 /// The callback in a key of the shape topic, callback.

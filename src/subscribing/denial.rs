@@ -65,7 +65,8 @@ impl Subscribing {
         Ok(self.next_step(intent)?.is_none() && self.parts.store.subscription(pair)?.is_none())
     }
 
-    /// Turns a pending intent into a denial, and ends the subscription it would have renewed.
+    /// Turns a pending intent into a denial. Only the operator ends what runs: anybody can make a request in the name of
+    /// its subscriber, and a publisher may change its mind about its hub (V15).
     pub(super) async fn deny(
         &self,
         pair: PairId,
@@ -74,6 +75,9 @@ impl Subscribing {
     ) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        if store.subscription(pair)?.is_some() {
+            return self.give_up_held(pair, intent, false).await;
+        }
         let Some(current) = store.intent(pair)?.filter(|other| other.accepted_at == intent.accepted_at)
         else {
             return Ok(());
@@ -82,7 +86,8 @@ impl Subscribing {
         self.put_denial(pair, current, was, reason).await
     }
 
-    /// Ends whatever there is of a pair, and tells its callback why. Says whether there was anything.
+    /// Ends whatever there is of a pair, and tells its callback why. Says whether there was anything. What is being
+    /// verified at this moment was asked for before, and is too late, whatever its callback says.
     pub async fn end(&self, pair: PairId, reason: &str) -> Result<bool, StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
@@ -90,14 +95,18 @@ impl Subscribing {
         let was = pending.as_ref().map(|intent| intent.due_at);
         let Some(subscription) = store.subscription(pair)? else {
             let Some(intent) = pending.filter(|intent| intent.denied.is_none()) else { return Ok(false) };
-            self.put_denial(pair, intent, was, reason).await?;
+            let accepted_at = self.stamp(pair)?;
+            self.under_way.overtake(pair, accepted_at);
+            self.put_denial(pair, PendingIntent { accepted_at, ..intent }, was, reason).await?;
             return Ok(true);
         };
+        let accepted_at = self.stamp(pair)?;
+        self.under_way.overtake(pair, accepted_at);
+        let intent = PendingIntent::renewing(&subscription, self.parts.clock.now());
+        self.put_denial(pair, PendingIntent { accepted_at, ..intent }, was, reason).await?;
         if pending.is_none() {
             self.pending.add(&subscription.callback.host_key());
         }
-        self.put_denial(pair, PendingIntent::renewing(&subscription, self.parts.clock.now()), was, reason)
-            .await?;
         Ok(true)
     }
 

@@ -1,18 +1,15 @@
 //! A request becomes a pending intent on disk, before it is answered; or, for an explicit `hub.verify=sync`, is
 //! verified on the spot (S13, S27, S28).
 
-use std::{
-    sync::{Arc, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use super::{Subscribing, denial::Examined, policy::Forbidden, verify::LANE_PATIENCE};
+use super::{Subscribing, denial::Examined, policy::Forbidden, under_way::Asking, verify::LANE_PATIENCE};
 use crate::{
     clock::Timestamp,
-    protocol::{IntentRequest, Mode, PairId, Situation, Verdict, VerifyMode},
+    protocol::{IntentRequest, PairId, Situation, Verdict, VerifyMode},
     store::{PendingIntent, Record, StoreError},
 };
 
@@ -48,27 +45,18 @@ pub enum Unaccepted {
     Store(#[from] StoreError),
 }
 
-/// A synchronous request under way. No row tells of an unsubscription that was applied meanwhile, and what is older
-/// must not bring the subscription back (V17).
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) pair: PairId,
-    pub(super) accepted_at: Timestamp,
-    pub(super) is_overtaken: bool,
-}
-
 impl Subscribing {
     /// Accepts a request or says why not. When it returns [`Accepted`], what was accepted is on disk.
     pub async fn accept(self: &Arc<Self>, request: IntentRequest) -> Result<Accepted, Unaccepted> {
         self.check(&request)?;
         if request.verify == VerifyMode::Sync {
-            if let Ok(permit) = self.sync.try_acquire() {
-                let verified = self.verify_now(request).await;
-                drop(permit);
-                return verified;
-            }
-            if !request.async_offered {
-                return Err(Unaccepted::Busy);
+            match self.sync.try_acquire() {
+                Ok(_permit) => match self.verify_now(&request).await {
+                    Err(Unaccepted::Busy) if request.async_offered => {}
+                    verified => return verified,
+                },
+                Err(_full) if request.async_offered => {}
+                Err(_full) => return Err(Unaccepted::Busy),
             }
         }
         self.note(request).await
@@ -80,82 +68,128 @@ impl Subscribing {
         let host = request.callback.host_key();
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let old = store.intent(pair)?;
-        if old.is_none() && self.pending.of(&host) >= self.parts.per_callback_host {
-            return Err(Unaccepted::TooManyForHost);
-        }
-        let now = self.parts.clock.now();
-        // Later than the one it replaces, even within one millisecond: the newer request wins (V17).
-        let accepted_at =
-            old.as_ref().map_or(now, |old| now.max(old.accepted_at.after(Duration::from_millis(1))));
+        // What replaces a request has its place.
+        let place = match old {
+            Some(_) => Ok(None),
+            None => self
+                .pending
+                .count(&host, self.parts.per_callback_host)
+                .map(Some)
+                .ok_or(Unaccepted::TooManyForHost),
+        }?;
+        let delay = self.parts.verification.delay;
         // After the answer is flushed and the subscriber had a moment to note it (S35).
-        let due_at = now.after(self.parts.verification.delay);
-        let intent = pending(request, accepted_at, due_at);
-        self.hold_deliveries(pair, &intent)?;
+        let due_at = self.parts.clock.now().after(delay);
+        let intent = pending(request, self.stamp(pair)?, due_at);
+        let hold = self.hold_until(pair, &intent)?;
         let was = old.as_ref().map(|old| old.due_at);
         store.commit(Record::IntentPut { pair, intent, was }.into()).await?;
-        if old.is_none() {
-            self.pending.add(&host);
+        if let Some(place) = place {
+            place.keep();
+        }
+        self.answering.until(pair, self.parts.clock.now().after(delay));
+        if let Some(until) = hold {
+            self.parts.distribution.hold(pair, until);
         }
         self.poke.due(due_at);
         Ok(Accepted::Pending)
     }
 
-    async fn verify_now(&self, request: IntentRequest) -> Result<Accepted, Unaccepted> {
+    /// When a request, or the operator's word, counts as accepted: later than all that is known of its pair, even within
+    /// one millisecond or after the clock was set back, since the newer one wins (V17). The caller holds the pair's lock.
+    pub(super) fn stamp(&self, pair: PairId) -> Result<Timestamp, StoreError> {
+        let store = &self.parts.store;
+        let known = [
+            store.intent(pair)?.map(|intent| intent.accepted_at),
+            store.subscription(pair)?.map(|subscription| subscription.accepted_at),
+            self.under_way.newest(pair),
+        ];
+        let newest = known.into_iter().flatten().max();
         let now = self.parts.clock.now();
-        let intent = pending(request, now, now);
-        let pair = PairId { topic: intent.topic.id(), callback: intent.callback.id() };
-        self.waiting().push(Waiting { pair, accepted_at: now, is_overtaken: false });
-        let verified = self.verify_waiting(pair, &intent).await;
-        let mut waiting = self.waiting();
-        if let Some(at) = waiting.iter().position(|one| one.pair == pair && one.accepted_at == now) {
-            waiting.swap_remove(at);
+        Ok(newest.map_or(now, |newest| now.max(newest.after(Duration::from_millis(1)))))
+    }
+
+    /// Within the time of one try, from beginning to end (V14); only what was confirmed takes as long as the disk does.
+    async fn verify_now(&self, request: &IntentRequest) -> Result<Accepted, Unaccepted> {
+        let began = Instant::now();
+        let left = || self.parts.verification.timeout.saturating_sub(began.elapsed());
+        let store = &self.parts.store;
+        let pair = request.pair();
+        let held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let intent = pending(request.clone(), self.stamp(pair)?, self.parts.clock.now());
+        let is_counted = store.intent(pair)?.is_some();
+        let asking = self.under_way.begin(pair, &intent);
+        drop(held);
+        let verified = self.verify_asking(pair, &intent, &asking, is_counted, left).await;
+        if verified.is_err() {
+            let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+            self.release(pair, &intent).await?;
         }
         verified
     }
 
-    /// The synchronous requests under way; never held across an await.
-    pub(super) fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn verify_waiting(&self, pair: PairId, intent: &PendingIntent) -> Result<Accepted, Unaccepted> {
-        match self.examine(intent, LANE_PATIENCE).await? {
-            Examined::Allowed => {}
-            Examined::Denied(reason) => return Err(Unaccepted::Denied(reason)),
-            Examined::Unknown | Examined::Busy => return Err(Unaccepted::Busy),
+    async fn verify_asking(
+        &self,
+        pair: PairId,
+        intent: &PendingIntent,
+        asking: &Asking<'_>,
+        is_counted: bool,
+        left: impl Fn() -> Duration,
+    ) -> Result<Accepted, Unaccepted> {
+        match timeout(left(), self.examine(intent, LANE_PATIENCE)).await {
+            Ok(Ok(Examined::Allowed)) => {}
+            Ok(Ok(Examined::Denied(reason))) => return Err(Unaccepted::Denied(reason)),
+            Ok(Ok(Examined::Unknown | Examined::Busy)) | Err(_) => return Err(Unaccepted::Busy),
+            Ok(Err(error)) => return Err(error.into()),
         }
         let host = intent.callback.host_key();
-        // Whoever may be flooded by one kind of request may be so by the other (X03).
-        let Some(_counted) = self.pending.count(&host, self.parts.per_callback_host) else {
+        // Whoever may be flooded by one kind of request may be so by the other (X03); but a renewal is not kept out by
+        // another request for its own pair.
+        let at_most = if is_counted { usize::MAX } else { self.parts.per_callback_host };
+        let Some(_counted) = self.pending.count(&host, at_most) else {
             return Err(Unaccepted::TooManyForHost);
         };
-        let Ok(_permit) = timeout(LANE_PATIENCE, self.parts.lanes.enter(host.as_str())).await else {
+        let patience = LANE_PATIENCE.min(left());
+        let Ok(_permit) = timeout(patience, self.parts.lanes.enter(host.as_str())).await else {
             return Err(Unaccepted::Busy);
         };
-        self.hold_deliveries(pair, intent)?;
+        if let Some(until) = self.hold_until(pair, intent)? {
+            self.parts.distribution.hold(pair, until);
+        }
         let lease = self.leases.grant(intent.asked_lease);
         let asked_at = self.parts.clock.now();
-        let verdict = self.ask(intent, lease, Situation::Sync).await;
+        let verdict = self.ask(intent, lease, Situation::Sync, left()).await;
         if verdict == Verdict::Verified {
-            self.apply(pair, intent, lease, asked_at).await?;
+            self.apply(pair, intent, asking, lease, asked_at).await?;
             self.poll_if_asked(intent).await?;
             return Ok(Accepted::Verified);
         }
         debug!(?verdict, "synchronous verification failed");
-        let _held = self.parts.store.pair_locks().write(pair.callback.as_bytes()).await;
-        self.parts.distribution.release(pair).await?;
         Err(Unaccepted::Unverified)
     }
 
-    /// Has deliveries wait while a request that would change the secret of a running subscription is verified (V16).
-    fn hold_deliveries(&self, pair: PairId, intent: &PendingIntent) -> Result<(), StoreError> {
+    /// Until when deliveries wait while a request that would change the secret of a running subscription is verified
+    /// (V16).
+    fn hold_until(&self, pair: PairId, intent: &PendingIntent) -> Result<Option<Timestamp>, StoreError> {
         let now = self.parts.clock.now();
         let running = self.parts.store.subscription(pair)?.filter(|running| running.is_active_at(now));
-        let changes = running.is_some_and(|running| running.secret != intent.secret);
-        if intent.mode == Mode::Subscribe && changes {
-            self.parts.distribution.hold(pair, now.after(self.parts.verification.hold_deliveries));
+        let changes = running.is_some_and(|running| intent.changes_secret_of(&running));
+        Ok(changes.then(|| now.after(self.parts.verification.hold_deliveries)))
+    }
+
+    /// Sends what was held for a request that is settled, unless another one may change the secret (V16). The caller
+    /// holds the pair's lock.
+    pub(super) async fn release(&self, pair: PairId, settled: &PendingIntent) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        if let Some(running) = store.subscription(pair)? {
+            let changes = |other: &PendingIntent| {
+                other.accepted_at != settled.accepted_at && other.changes_secret_of(&running)
+            };
+            if store.intent(pair)?.as_ref().is_some_and(changes) || self.under_way.any(pair, changes) {
+                return Ok(());
+            }
         }
-        Ok(())
+        self.parts.distribution.release(pair).await
     }
 }
 

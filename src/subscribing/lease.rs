@@ -54,21 +54,25 @@ impl Subscribing {
         let expires_at =
             if subscription.is_active_at(now) { subscription.expires_at } else { now.after(GRACE) };
         let mut commit = Commit::new();
-        let next = if store.intent(pair)?.is_some() {
-            // Somebody's request is being verified. If that fails, the refresh is still owed.
-            let refresh_at = Some(now.after(AGAIN));
-            Subscription { expires_at, refresh_at, ..subscription }
-        } else {
+        let is_free = store.intent(pair)?.is_none();
+        let host = subscription.callback.host_key();
+        let next = if is_free {
             // Asked once a lease: the verification has its own retries, and its success sets the next refresh.
             // The same parameters and token again, with a new challenge (V19).
             let intent = PendingIntent::renewing(&subscription, now);
             commit.push(Record::IntentPut { pair, intent, was: None });
-            self.pending.add(&subscription.callback.host_key());
             Subscription { refresh_at: None, expires_at, ..subscription }
+        } else {
+            // Somebody's request is being verified. If that fails, the refresh is still owed.
+            let refresh_at = Some(now.after(AGAIN));
+            Subscription { expires_at, refresh_at, ..subscription }
         };
         let next_due = next.lease_due();
         commit.push(Record::SubscriptionPut { pair, subscription: next, was: Some(lease_due) });
         store.commit(commit).await?;
+        if is_free {
+            self.pending.add(&host);
+        }
         self.poke.due(now);
         self.lease_poke.due(next_due);
         Ok(())

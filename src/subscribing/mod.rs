@@ -4,25 +4,29 @@
 //! - A 202 means that the intent is on disk, with everything it would change (V16). Nothing of an active subscription
 //!   changes before the subscriber has echoed the challenge, and then everything changes in one commit.
 //! - One intent of a pair is verified at a time; a newer request replaces what is left of the older one's retries, and
-//!   what was proved later than something newer was applied is dropped (V17).
+//!   what was proved later than something newer was applied, or than the operator ended the pair, is dropped (V17, V21).
 //! - A failed or abandoned verification leaves the old state as it was (V15).
 //! - What is denied after its 202 is gone before its callback is told so, and the telling survives a crash (V21).
 //! - Whether a pair exists makes no difference to any answer (S32).
 
+mod answering;
 mod denial;
+mod hosts;
 mod intake;
 mod lease;
 mod pending;
 mod policy;
+mod settle;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod verify;
 
 pub use intake::{Accepted, Unaccepted};
 pub use lease::Leases;
 pub use verify::Verifying;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
@@ -38,7 +42,9 @@ use crate::{
     store::{Store, StoreError},
     telemetry::Metrics,
 };
+use answering::Answering;
 use pending::PendingCounts;
+use under_way::UnderWay;
 
 /// What the room is built from.
 #[derive(Debug)]
@@ -71,7 +77,8 @@ pub struct Subscribing {
     pending: PendingCounts,
     /// Synchronous verifications under way (S13).
     sync: Semaphore,
-    waiting: Mutex<Vec<intake::Waiting>>,
+    under_way: UnderWay,
+    answering: Answering,
     poke: Poke,
     lease_poke: Poke,
 }
@@ -86,7 +93,8 @@ impl Subscribing {
             pending,
             // Not all of them: who waits for an answer must not hold up those who do not.
             sync: Semaphore::new(parts.verification.concurrency.div_ceil(2)),
-            waiting: Mutex::default(),
+            under_way: UnderWay::default(),
+            answering: Answering::default(),
             poke: Poke::new(),
             lease_poke: Poke::new(),
             parts,

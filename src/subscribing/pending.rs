@@ -36,13 +36,16 @@ impl PendingCounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied().unwrap_or_default()
     }
 
-    /// Counts one for as long as the value lives, if there is room for one more.
+    /// Counts one more, if there is room for it, until the value is dropped or for as long as it is
+    /// [kept](Counted::keep).
     pub(super) fn count(&self, host: &HostKey, at_most: usize) -> Option<Counted<'_>> {
-        if self.of(host) >= at_most {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.get(host).copied().unwrap_or_default();
+        if count >= at_most {
             return None;
         }
-        self.add(host);
-        Some(Counted { counts: self, host: host.clone() })
+        counts.insert(host.clone(), count.saturating_add(1));
+        Some(Counted { counts: self, host: host.clone(), is_kept: false })
     }
 
     pub(super) fn add(&self, host: &HostKey) {
@@ -67,10 +70,40 @@ impl PendingCounts {
 pub(super) struct Counted<'a> {
     counts: &'a PendingCounts,
     host: HostKey,
+    is_kept: bool,
+}
+
+impl Counted<'_> {
+    /// It is on disk, and counts until it is removed from there.
+    pub(super) fn keep(mut self) {
+        self.is_kept = true;
+    }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.counts.remove(&self.host);
+        if !self.is_kept {
+            self.counts.remove(&self.host);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::CallbackUrl;
+
+    #[test]
+    fn x03_room_that_was_taken_is_given_back_unless_it_is_kept() {
+        let counts = PendingCounts::default();
+        let host = CallbackUrl::parse("http://reader.example/cb").unwrap().host_key();
+        let first = counts.count(&host, 2).unwrap();
+        let second = counts.count(&host, 2).unwrap();
+        assert!(counts.count(&host, 2).is_none());
+        second.keep();
+        drop(first);
+        assert_eq!(counts.of(&host), 1);
+        counts.remove(&host);
+        assert!(counts.0.lock().unwrap().is_empty());
     }
 }

@@ -53,8 +53,10 @@ impl Subscribing {
         let (Ok(ours), Ok(theirs)) = (Url::parse(&self.parts.hub_url), Url::parse(url)) else {
             return false;
         };
+        // The dot at the end of a name only says that it is whole.
+        let name = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_owned());
         let names: &[_] = if ours.path().ends_with('/') { &["", "subscribe", "publish"] } else { &[""] };
-        ours.host_str() == theirs.host_str()
+        name(&ours) == name(&theirs)
             && ours.port() == theirs.port()
             && names.iter().any(|name| ours.join(name).is_ok_and(|own| own.path() == theirs.path()))
     }

@@ -22,7 +22,7 @@ use crate::{
     outbound::{Answer, BreakerRules, Breakers, GuardRules, LaneRules, Outgoing, Sending},
     protocol::{self, IntentRequest, PairId, Request},
     publishing,
-    store::{DueKind, StoreOptions, Subscription},
+    store::{DueKind, Record, StoreOptions, Subscription},
     supervise::Tasks,
 };
 
@@ -164,8 +164,12 @@ impl Scene {
 }
 
 fn request(more: &str) -> IntentRequest {
-    let pair = "hub.topic=http://site.example/feed&hub.callback=http://reader.example/cb";
-    match protocol::request::parse(format!("hub.mode=subscribe&{pair}&{more}").as_bytes()).unwrap() {
+    request_for("http://site.example/feed", "http://reader.example/cb", more)
+}
+
+fn request_for(topic: &str, callback: &str, more: &str) -> IntentRequest {
+    let form = format!("hub.mode=subscribe&hub.topic={topic}&hub.callback={callback}&{more}");
+    match protocol::request::parse(form.as_bytes()).unwrap() {
         Request::Intent(intent) => intent,
         Request::Publish(_) => panic!("it subscribes"),
     }
@@ -213,6 +217,58 @@ async fn v19_a_refresh_that_another_request_displaced_is_still_owed() {
     scene.verify().await;
     assert!(scene.subscription().unwrap().expires_at > granted.expires_at);
     assert_eq!(scene.asked(), 3);
+}
+
+/// The clock of the machine was set back by an hour after the subscription was made.
+#[tokio::test]
+async fn v17_s20_what_is_confirmed_counts_after_the_clock_was_set_back() {
+    for verify in ["sync", "async"] {
+        let scene = Scene::set(864_000).await;
+        let made = scene.subscription().unwrap();
+        let was = Some(made.lease_due());
+        let subscription = Subscription { accepted_at: made.accepted_at.after(HOUR), ..made };
+        let later = Record::SubscriptionPut { pair: scene.pair, subscription, was };
+        scene.store.commit(later.into()).await.unwrap();
+        // A newer one than the first, which is not asked about any more.
+        for secret in ["second", "third"] {
+            let renewal = request(&format!("hub.secret={secret}&hub.verify={verify}"));
+            scene.room.accept(renewal).await.unwrap();
+        }
+        scene.verify().await;
+        let renewed = scene.subscription().unwrap();
+        assert_eq!(renewed.secret, request("hub.secret=third").secret, "{verify}");
+        assert!(scene.store.intent(scene.pair).unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn x02_the_hub_is_itself_also_with_a_dot_behind_its_name() {
+    let scene = Scene::set(864_000).await;
+    for ours in ["http://hub.example/", "http://hub.example./", "https://HUB.example./subscribe"] {
+        let ask = async |request| scene.room.accept(request).await.unwrap_err().to_string();
+        let refusal = ask(request_for(ours, "http://reader.example/cb", "")).await;
+        assert_eq!(refusal, "hub.topic: this URL is not allowed: it is the hub itself", "{ours}");
+        let refusal = ask(request_for("http://site.example/feed", ours, "")).await;
+        assert_eq!(refusal, "hub.callback: this URL is not allowed: it is the hub itself", "{ours}");
+    }
+    let another = request_for("http://hub.example.org/", "http://reader.example/cb", "");
+    assert_eq!(scene.room.accept(another).await.unwrap(), Accepted::Pending);
+}
+
+/// Whoever proved nothing for two of the longest leases is a stranger again, and no row is left of it.
+#[tokio::test]
+async fn v13_hosts_that_are_long_gone_are_forgotten() {
+    let scene = Scene::set(864_000).await;
+    let known = || scene.store.hosts(None, 10).unwrap().len();
+    let keep = LeaseConfig::default().max * 2;
+    scene.clock.advance(keep);
+    scene.room.forget_hosts_once().await.unwrap();
+    assert_eq!(known(), 1);
+    scene.clock.advance(std::time::Duration::from_millis(1));
+    scene.room.forget_hosts_once().await.unwrap();
+    assert_eq!(known(), 0);
+    assert_eq!(scene.room.accept(request("hub.verify=sync")).await.unwrap(), Accepted::Verified);
+    assert_eq!(known(), 1);
 }
 
 /// Or failing requests, which anybody can make, would keep a subscription for ever.

@@ -1,4 +1,4 @@
-//! Verification of intent: ask the callback, judge the echo, and swap everything in one commit (V01-V17).
+//! Verification of intent: ask the callback, and judge the echo (V01-V14).
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,17 +7,15 @@ use http::{
     HeaderMap, HeaderValue, Method,
     header::{ACCEPT, AUTHORIZATION},
 };
-use sha2::{Digest, Sha256};
 use tokio::time::timeout;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
-use super::{Subscribing, denial::Examined, lease::AGAIN};
+use super::{Subscribing, denial::Examined};
 use crate::{
     agenda::Work,
-    clock::Timestamp,
     outbound::{Outgoing, Overflow, Purpose},
-    protocol::{CallbackUrl, Mode, PairId, Profile, Reply, Situation, Verdict, VerifyMode, verification},
-    store::{Commit, Due, PendingIntent, Record, StoreError, Subscription},
+    protocol::{Mode, PairId, Profile, Reply, Situation, Verdict, VerifyMode, verification},
+    store::{Due, PendingIntent, Record, StoreError},
     telemetry::Verified,
 };
 
@@ -29,8 +27,6 @@ const STRANGERS: Duration = Duration::from_mins(10);
 pub(super) const LANE_PATIENCE: Duration = Duration::from_secs(1);
 /// The longest pause of an intent whose host is busy.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// A host's record is renewed when it is this old.
-const HOST_AGE: Duration = Duration::from_hours(24);
 /// Pause when the store fails: the row stays due.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -53,17 +49,20 @@ impl Subscribing {
         let Some(pair) = due.pair() else {
             return store.drop_due(due).await;
         };
+        // Whatever is noted, applied or ended from here on finds this one under way.
+        let held = store.pair_locks().read(pair.callback.as_bytes()).await;
         let Some(intent) = store.intent(pair)?.filter(|intent| intent.due_at == due.at) else {
             return store.drop_due(due).await;
         };
+        let asking = self.under_way.begin(pair, &intent);
+        drop(held);
+        self.let_answer_arrive(pair).await;
         if intent.refresh && intent.denied.is_none() && !self.is_wanted(pair, &intent)? {
             return self.give_up(pair, &intent, false).await;
         }
         let intent = match self.examine(&intent, Duration::ZERO).await? {
             Examined::Allowed => PendingIntent { is_examined: true, ..intent },
-            Examined::Denied(reason) => {
-                return self.deny(pair, &intent, reason).await;
-            }
+            Examined::Denied(reason) => return self.deny(pair, &intent, reason).await,
             Examined::Unknown => return self.retry(pair, &intent).await,
             Examined::Busy => return self.stand_aside(pair, &intent).await,
         };
@@ -78,11 +77,9 @@ impl Subscribing {
         }
         let lease = self.leases.grant(intent.asked_lease);
         let asked_at = self.parts.clock.now();
-        match self.ask(&intent, lease, situation).await {
-            // Gone means that something newer was proved and applied meanwhile (V17).
-            Verdict::Verified if store.intent(pair)?.is_none() => Ok(()),
+        match self.ask(&intent, lease, situation, self.parts.verification.timeout).await {
             Verdict::Verified => {
-                self.apply(pair, &intent, lease, asked_at).await?;
+                self.apply(pair, &intent, &asking, lease, asked_at).await?;
                 self.poll_if_asked(&intent).await
             }
             Verdict::Refused => self.give_up(pair, &intent, true).await,
@@ -107,7 +104,13 @@ impl Subscribing {
     }
 
     /// One request to the callback, with a challenge of its own (V04).
-    pub(super) async fn ask(&self, intent: &PendingIntent, lease: Duration, situation: Situation) -> Verdict {
+    pub(super) async fn ask(
+        &self,
+        intent: &PendingIntent,
+        lease: Duration,
+        situation: Situation,
+        within: Duration,
+    ) -> Verdict {
         let challenge = self.parts.random.challenge();
         let lease = (intent.mode == Mode::Subscribe).then_some(lease);
         let query =
@@ -122,7 +125,7 @@ impl Subscribing {
             uri: intent.callback.uri_with_query(&query),
             headers,
             body: Bytes::new(),
-            timeout: self.parts.verification.timeout,
+            timeout: within,
             max_body: ECHO,
             overflow: Overflow::Truncate,
         };
@@ -143,183 +146,6 @@ impl Subscribing {
         verdict
     }
 
-    /// The subscriber confirmed: everything changes in one commit (V16).
-    pub(super) async fn apply(
-        &self,
-        pair: PairId,
-        intent: &PendingIntent,
-        lease: Duration,
-        asked_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let store = &self.parts.store;
-        // The head must not move between reading it and the commit: a publication is for those active before it.
-        let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
-        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        let now = self.parts.clock.now();
-        let old = store.subscription(pair)?;
-        let mut commit = Commit::new();
-        let mut next_lease = None;
-        let is_done = self.clear(pair, intent, &mut commit)?;
-        let is_overtaken = self
-            .waiting()
-            .iter()
-            .any(|one| one.is_overtaken && one.pair == pair && one.accepted_at == intent.accepted_at);
-        let is_late = is_overtaken || old.as_ref().is_some_and(|old| old.accepted_at > intent.accepted_at);
-        // A refresh of what ended meanwhile renews nothing.
-        let is_moot = intent.refresh && old.is_none();
-        if !is_late && !is_moot {
-            // An operator should be able to see who has a secret replaced (X12).
-            let secret_changed = old.as_ref().is_some_and(|old| old.secret != intent.secret);
-            let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
-            let lease_due = old.as_ref().map(Subscription::lease_due);
-            let ended = Record::SubscriptionEnded { pair, lease_due, backlog_due };
-            match intent.mode {
-                Mode::Unsubscribe => {
-                    for one in self.waiting().iter_mut().filter(|one| one.pair == pair) {
-                        one.is_overtaken |= one.accepted_at < intent.accepted_at;
-                    }
-                    commit.push(ended);
-                }
-                Mode::Subscribe => {
-                    let running = old.filter(|old| old.is_active_at(now));
-                    if running.is_none() {
-                        commit.push(ended);
-                    }
-                    let head = store.head(pair.topic)?;
-                    let was = running.as_ref().map(Subscription::lease_due);
-                    let subscription = self.subscription(intent, lease, asked_at, running.as_ref(), head);
-                    let lease_due = subscription.lease_due();
-                    commit.push(Record::SubscriptionPut { pair, subscription, was });
-                    let host = host_id(&intent.callback);
-                    // Once a day: a row that every verification of a large host rewrites makes the file grow.
-                    if store.host_verified(host)?.is_none_or(|seen| seen < now.before(HOST_AGE)) {
-                        commit.push(Record::HostVerified(host, now));
-                    }
-                    next_lease = Some(lease_due);
-                }
-            }
-            info!(
-                mode = %intent.mode,
-                topic = intent.topic.as_str(),
-                callback = %intent.callback,
-                lease_seconds = lease.as_secs(),
-                refresh = intent.refresh,
-                secret_changed,
-                "intent verified"
-            );
-        }
-        self.settle(pair, intent, commit, is_done, next_lease).await
-    }
-
-    /// Makes the end of a verification durable, and then tells who has to know: the lease's agenda, which would sleep
-    /// past a row that it looked for too early, the count of what is pending, and deliveries that waited for the secret.
-    /// The caller holds the pair's lock.
-    pub(super) async fn settle(
-        &self,
-        pair: PairId,
-        intent: &PendingIntent,
-        commit: Commit,
-        is_done: bool,
-        next_lease: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
-        self.parts.store.commit(commit).await?;
-        if let Some(due) = next_lease {
-            self.lease_poke.due(due);
-        }
-        if is_done {
-            self.pending.remove(&intent.callback.host_key());
-        }
-        self.parts.distribution.release(pair).await
-    }
-
-    fn subscription(
-        &self,
-        intent: &PendingIntent,
-        lease: Duration,
-        asked_at: Timestamp,
-        running: Option<&Subscription>,
-        head: u64,
-    ) -> Subscription {
-        Subscription {
-            topic: intent.topic.clone(),
-            callback: intent.callback.clone(),
-            profile: intent.profile,
-            secret: intent.secret.clone(),
-            verify_token: intent.verify_token.clone(),
-            signature: intent.signature,
-            asked_lease: intent.asked_lease,
-            // Counted from the moment of the verification request (V05).
-            granted_at: asked_at,
-            expires_at: asked_at.after(lease),
-            refresh_at: (intent.profile == Profile::P03)
-                .then(|| asked_at.after(self.leases.refresh_after(lease))),
-            accepted_at: intent.accepted_at,
-            since_seq: running.map_or(head, |old| old.since_seq),
-            stands_for: running.map_or(1, |old| old.stands_for),
-        }
-    }
-
-    /// A topic that never pings may be one that the operator has polled (P15).
-    pub(super) async fn poll_if_asked(&self, intent: &PendingIntent) -> Result<(), StoreError> {
-        match intent.mode {
-            Mode::Subscribe => self.parts.publishing.keep_polled(&intent.topic).await,
-            Mode::Unsubscribe => Ok(()),
-        }
-    }
-
-    /// Removes the pending intent if it is this one or older; a newer one stays (V17). Says whether it did.
-    pub(super) fn clear(
-        &self,
-        pair: PairId,
-        intent: &PendingIntent,
-        commit: &mut Commit,
-    ) -> Result<bool, StoreError> {
-        let current = self.parts.store.intent(pair)?;
-        let Some(current) = current.filter(|current| current.accepted_at <= intent.accepted_at) else {
-            return Ok(false);
-        };
-        commit.push(Record::IntentDone { pair, was: current.due_at });
-        Ok(true)
-    }
-
-    /// The verification ends without a yes. The old state stays (V15), except that a subscriber which says no to the
-    /// refresh of its own subscription has left (V19).
-    async fn give_up(
-        &self,
-        pair: PairId,
-        intent: &PendingIntent,
-        is_refused: bool,
-    ) -> Result<(), StoreError> {
-        let store = &self.parts.store;
-        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        let mut commit = Commit::new();
-        let is_done = self.clear(pair, intent, &mut commit)?;
-        let mut next_lease = None;
-        if let Some(old) = store.subscription(pair)? {
-            let lease_due = old.lease_due();
-            if intent.refresh && is_refused && old.accepted_at == intent.accepted_at {
-                let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
-                commit.push(Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due });
-            } else if !intent.refresh && old.profile == Profile::P03 && old.refresh_at.is_none() {
-                // This request took the place of the refresh that was under way: it is still owed, or any stranger
-                // could have a 0.3 subscription run out.
-                let again = self.parts.clock.now().after(AGAIN);
-                let subscription = Subscription { refresh_at: Some(again), ..old };
-                next_lease = Some(subscription.lease_due());
-                commit.push(Record::SubscriptionPut { pair, subscription, was: Some(lease_due) });
-            }
-        }
-        info!(
-            mode = %intent.mode,
-            topic = intent.topic.as_str(),
-            callback = %intent.callback,
-            refused = is_refused,
-            refresh = intent.refresh,
-            "intent not verified"
-        );
-        self.settle(pair, intent, commit, is_done, next_lease).await
-    }
-
     async fn retry(&self, pair: PairId, intent: &PendingIntent) -> Result<(), StoreError> {
         match self.next_step(intent)? {
             Some(step) => self.put_off(pair, intent, step, 1).await,
@@ -337,10 +163,8 @@ impl Subscribing {
         let index = usize::try_from(intent.attempts).unwrap_or(usize::MAX);
         // A refresh goes on asking until the lease ends (V19).
         let step = schedule.get(index).or_else(|| schedule.last().filter(|_| intent.refresh)).copied();
-        let is_known =
-            || self.parts.store.host_verified(host_id(&intent.callback)).map(|seen| seen.is_some());
         Ok(match step {
-            Some(step) if step > STRANGERS && !is_known()? => None,
+            Some(step) if step > STRANGERS && !self.is_known_host(&intent.callback)? => None,
             step => step,
         })
     }
@@ -366,14 +190,4 @@ impl Subscribing {
         self.poke.due(due_at);
         Ok(())
     }
-}
-
-/// The callback's host as a key.
-fn host_id(callback: &CallbackUrl) -> [u8; 16] {
-    let digest: [u8; 32] = Sha256::digest(callback.host_key().as_str()).into();
-    let mut id = [0; 16];
-    for (to, from) in id.iter_mut().zip(digest) {
-        *to = from;
-    }
-    id
 }

@@ -44,6 +44,8 @@ impl Settings {
             .with("limits", "subscribe_per_second", 100_000)
             .with("limits", "publish_per_second", 100_000)
             .with("limits", "repeats_per_minute", 100_000)
+            .with("limits", "repeats_per_minute_in_all", 100_000)
+            .with("limits", "callback_host_per_second", 100_000)
             .with("limits", "per_callback_host", 100_000)
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Verdict {
     Redirect(String),
     /// Anything at all, with a body made from the challenge.
     Crafted { status: u16, header: (&'static str, String), body: fn(&str) -> String },
+    /// 200 and the challenge in this content-coding.
+    Coded(&'static str, fn(&[u8]) -> Vec<u8>),
     /// The connection closes.
     HangUp,
     /// Confirms when the gate opens.
@@ -190,6 +192,11 @@ impl Desk {
             Verdict::Crafted { status, header: (name, value), body } => {
                 let mut answer = with_body(status, body(&challenge));
                 answer.headers_mut().insert(name, value.parse().unwrap());
+                Some(answer)
+            }
+            Verdict::Coded(coding, encode) => {
+                let mut answer = with_body(200, encode(challenge.as_bytes()));
+                answer.headers_mut().insert("content-encoding", coding.parse().unwrap());
                 Some(answer)
             }
             Verdict::HangUp => None,

@@ -2,7 +2,7 @@
 #![expect(clippy::little_endian_bytes, reason = "both formats say so")]
 
 /// What makes a coded body of a body.
-pub(super) type Encoder = fn(&[u8]) -> Vec<u8>;
+pub(in crate::conformance) type Encoder = fn(&[u8]) -> Vec<u8>;
 
 /// How a gzip stream begins.
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 0x08, 0, 0, 0, 0, 0, 0, 0x03];
@@ -19,14 +19,14 @@ fn gzip_end(body: &[u8]) -> Vec<u8> {
 }
 
 /// A gzip stream in one piece that is stored and not compressed.
-pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
+pub(in crate::conformance) fn gzip(body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len()).unwrap();
     let block = [&[1][..], &length.to_le_bytes(), &(!length).to_le_bytes(), body].concat();
     [&GZIP_HEAD[..], &block, &gzip_end(body)].concat()
 }
 
 /// A brotli stream in one piece that is not compressed either.
-pub(super) fn brotli(body: &[u8]) -> Vec<u8> {
+pub(in crate::conformance) fn brotli(body: &[u8]) -> Vec<u8> {
     let length = u32::from(u16::try_from(body.len() - 1).unwrap());
     let head = (length << 4 | 1 << 20).to_le_bytes();
     [&head[..3], body, &[0x03]].concat()

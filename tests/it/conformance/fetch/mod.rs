@@ -2,7 +2,7 @@
 
 mod bodies;
 mod changes;
-mod coding;
+pub(super) mod coding;
 mod entries;
 mod lanes;
 mod limits;

@@ -37,8 +37,15 @@ async fn s02_only_forms_are_read_and_only_from_the_body() {
     let url = format!("{}?{query}", stage.hub.at("/"));
 
     let json = format!(r#"{{"hub.mode":"subscribe","hub.topic":"{TOPIC}","hub.callback":"{CALLBACK}"}}"#);
-    let other_types =
-        ["application/json", "text/plain", "application/atom+xml", "multipart/form-data; boundary=x"];
+    let other_types = [
+        "application/json",
+        "text/plain",
+        "application/atom+xml",
+        "multipart/form-data; boundary=x",
+        // No type is a form, but one that cannot be read is not none.
+        "application/jsön",
+        "\u{fc}",
+    ];
     for media_type in other_types {
         let answer = client.send("POST", &url, Some(media_type), json.clone()).await;
         assert_refused(media_type, &answer, 415, &["content-type", "form"]);
@@ -51,6 +58,7 @@ async fn s02_only_forms_are_read_and_only_from_the_body() {
         Some(FORM),
         Some("Application/X-WWW-Form-URLencoded; charset=UTF-8"),
         Some("application/x-www-form-urlencoded;charset=ISO-8859-1"),
+        Some("application/x-www-form-urlencoded; charset=\u{fc}"),
         None,
     ];
     for media_type in same_type {
@@ -76,6 +84,7 @@ async fn s03_get_asks_for_nothing() {
         "hub.mode=list".to_owned(),
         "hub.mode=".to_owned(),
         "x=y&hub.mode".to_owned(),
+        "hub%2Emode=subscribe".to_owned(),
     ];
     for query in queries {
         let answer = client.get(&format!("{}?{query}", stage.hub.at("/"))).await;
@@ -84,9 +93,11 @@ async fn s03_get_asks_for_nothing() {
         let head = client.send("HEAD", &format!("{}?{query}", stage.hub.at("/")), None, "").await;
         assert_eq!((head.status, head.header("allow")), (405, "POST"), "{query}");
     }
-    for method in ["GET", "HEAD"] {
-        let page = client.send(method, stage.hub.url(), None, "").await.expect(200);
-        assert!(page.header("content-type").starts_with("text/html"), "{method}: {page:?}");
+    for query in ["", "?hub.modex=1", "?x=hub.mode", "?hub.topic=x"] {
+        for method in ["GET", "HEAD"] {
+            let page = client.send(method, &stage.hub.at(&format!("/{query}")), None, "").await.expect(200);
+            assert!(page.header("content-type").starts_with("text/html"), "{method} {query}: {page:?}");
+        }
     }
     // What had been begun would be under way by the time somebody who came later is subscribed and served.
     let later = stage.subscriber.callback("/later");

@@ -45,7 +45,7 @@ async fn s18_a_secret_over_plain_http_is_counted_or_refused() {
 #[tokio::test]
 async fn s31_a_hub_that_moved_sends_everybody_there() {
     let settings = Settings::quick().with("server", "moved_to", "https://new.example/hub");
-    let stage = Stage::set_with(settings).await;
+    let mut stage = Stage::set_with(settings).await;
     let (topic, callback) = (stage.publisher.topic("/t"), stage.subscriber.callback("/cb"));
     for form in
         [Form::subscribe(&topic, &callback), Form::unsubscribe(&topic, &callback), Form::publish(&topic)]
@@ -53,7 +53,17 @@ async fn s31_a_hub_that_moved_sends_everybody_there() {
         let answer = stage.hub.post(&form).await.expect(308);
         assert_eq!(answer.header("location"), "https://new.example/hub");
     }
+    // Had any of it been noted, it would be seen to by a hub that did not move.
+    stage.hub.kill_9();
+    stage.hub.reconfigure(Settings::quick());
+    stage.hub.restart().await;
+    let elsewhere = stage.publisher.topic("/elsewhere");
+    stage.subscribe_ws(&elsewhere, &stage.subscriber.callback("/fence")).await;
+    let fence = stage.fence(&topic).await;
     assert!(callback.verifications().is_empty() && topic.fetches().is_empty());
+    stage.got_only(0, &topic, &fence).await;
+    assert!(callback.attempts().is_empty());
+    assert_eq!(topic.fetches().len(), 1);
 }
 
 #[tokio::test]

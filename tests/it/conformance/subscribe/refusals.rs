@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::{CALLBACK, TOPIC, assert_refused, assert_transient, subscribe};
-use crate::harness::{Form, Gate, Settings, Stage, Subscriber, Verdict, Wire, status_of};
+use crate::harness::{Client, Form, Gate, Settings, Stage, Subscriber, Verdict, Wire, soon, status_of};
 
 /// Every fault in the words of a person, and nothing of what was sent: an answer that echoes is a gadget.
 #[tokio::test]
@@ -69,21 +69,53 @@ async fn s30_too_many_pending_for_one_host_are_told_when_to_come_back() {
     let stage = Stage::set_with(Settings::quick().with("limits", "per_callback_host", 1)).await;
     let topic = stage.publisher.topic("/text");
     let (gate, held) = (Gate::closed(), stage.subscriber.callback("/held"));
-    held.judge([Verdict::Held(gate.clone())]);
+    held.judge([Verdict::Held(gate.clone()), Verdict::Status(404)]);
     stage.hub.post(&Form::subscribe(&topic, &held)).await.expect(202);
     held.verification(1).await;
     let callback = stage.subscriber.callback("/cb");
     let answer = stage.hub.post(&Form::subscribe(&topic, &callback)).await;
     assert_transient("one more for the host", &answer, 429);
+    // What waits already may be asked for anew, also by who waits for the answer.
+    stage.hub.post(&Form::subscribe(&topic, &held).secret("new")).await.expect(202);
+    stage.hub.post(&Form::subscribe(&topic, &held).sync()).await.expect(409);
     // Another host is another matter.
     stage.hub.post(&Form::intent("subscribe", &topic.url(), CALLBACK)).await.expect(202);
     gate.open();
-    held.confirmed(1).await;
+    held.confirmed(2).await;
+    // Confirmed, and no longer pending in a moment: its host has no room for a fence, but another one has.
     let elsewhere = Subscriber::start_on(Ipv4Addr::new(127, 0, 0, 3));
-    stage.subscribe_03(&topic, &elsewhere.callback("/fence")).await;
-    // Confirmed, and no longer pending.
-    stage.hub.post(&Form::subscribe(&topic, &callback)).await.expect(202);
+    soon("the first request to be settled", async {
+        for number in 0.. {
+            if stage.hub.post(&Form::subscribe(&topic, &callback)).await.status != 429 {
+                break;
+            }
+            stage.subscribe_03(&topic, &elsewhere.callback(&format!("/fence/{number}"))).await;
+        }
+    })
+    .await;
     callback.confirmed(1).await;
+}
+
+/// However many addresses they come from and whatever they ask for: it is the named host that would be asked (X03).
+#[tokio::test]
+async fn s30_too_many_requests_that_name_one_host_are_told_when_to_come_back() {
+    let stage = Stage::set_with(Settings::quick().with("limits", "callback_host_per_second", 1)).await;
+    let mut answers = Vec::new();
+    // The burst is ten times the rate.
+    for number in 0..25_u8 {
+        let client = Client::speaking_from(Ipv4Addr::new(127, 0, 0, 2 + number));
+        let form = Form::intent("subscribe", TOPIC, &format!("{CALLBACK}/{number}"));
+        answers.push(client.post(stage.hub.url(), &form).await);
+    }
+    assert!(answers[..5].iter().all(|answer| answer.status == 202), "{answers:?}");
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 202).collect();
+    assert!(!refused.is_empty(), "{answers:?}");
+    for answer in refused {
+        assert_transient("named too often", answer, 429);
+        assert!(answer.text.contains("hub.callback"), "{answer:?}");
+    }
+    let elsewhere = CALLBACK.replace("127.0.0.1", "127.0.0.2");
+    stage.hub.post(&Form::intent("subscribe", TOPIC, &elsewhere)).await.expect(202);
 }
 
 /// A connection that breaks in the middle of a body says nothing about the request.

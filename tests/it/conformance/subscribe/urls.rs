@@ -186,9 +186,10 @@ async fn s25_the_callback_is_used_to_the_letter() {
 #[tokio::test]
 async fn s25_an_https_callback_is_asked_over_tls() {
     let stage = Stage::set().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     for (scheme, first_words) in [("https", &b"\x16\x03"[..]), ("http", b"GE")] {
+        // One for each, as the hub will ask again when it was not answered.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let callback = format!("{scheme}://{address}/cb");
         let topic = stage.publisher.topic("/text").url();
         stage.hub.post(&Form::intent("subscribe", &topic, &callback)).await.expect(202);

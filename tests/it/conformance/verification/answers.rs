@@ -2,7 +2,10 @@
 
 use std::iter;
 
-use super::{retries_are_over, set};
+use super::{
+    super::fetch::coding::{brotli, gzip},
+    retries_are_over, set,
+};
 use crate::harness::{Callback, Form, Gate, Settings, Stage, Subscriber, Topic, Verdict};
 
 /// Makes a body from a challenge.
@@ -56,6 +59,22 @@ async fn v09_any_2xx_with_the_challenge_is_a_yes() {
             callback.delivered(1).await;
             assert_eq!(callback.verifications().len(), 1);
         }
+    }
+}
+
+/// A server may compress whatever it sends: what counts is what it says.
+#[tokio::test]
+async fn v09_a_challenge_in_a_content_coding_is_a_yes() {
+    let (stage, topic) = set(Settings::quick()).await;
+    let verdicts = [
+        (Verdict::Coded("gzip", gzip), 204),
+        (Verdict::Coded("br", brotli), 204),
+        (Verdict::Coded("gzip", brotli), 409),
+        (Verdict::Coded("gzip", <[u8]>::to_vec), 409),
+        (Verdict::Coded("zstd", gzip), 409),
+    ];
+    for (index, (verdict, status)) in verdicts.into_iter().enumerate() {
+        assert_eq!(sync_answer(&stage, &topic, &index.to_string(), verdict).await, status, "{index}");
     }
 }
 
@@ -127,7 +146,7 @@ async fn v10_404_and_410_are_a_no_and_are_not_asked_about_again() {
 /// Silence and trouble are no answer: the hub asks again, and counts none of them as a yes.
 #[tokio::test]
 async fn v11_websub_is_asked_again_where_nobody_answered() {
-    let settings = Settings::quick().with("verification", "timeout", "400ms");
+    let settings = Settings::quick().with("verification", "timeout", "2s");
     let (stage, topic) = set(settings.with("verification", "retry", vec!["100ms"; 10])).await;
     let callback = stage.subscriber.callback("/cb");
     let trouble: Vec<_> = [500, 502, 503, 599, 408, 429].map(Verdict::Status).into();

@@ -38,6 +38,42 @@ async fn v16_deliveries_wait_while_a_new_secret_is_verified() {
     }
 }
 
+/// When one of two requests is settled, the other may still change the secret, and the subscriber may have gone over to
+/// it already.
+#[tokio::test]
+async fn v16_deliveries_wait_for_the_last_of_several_requests() {
+    for older in ["async", "sync"] {
+        let settings = Settings::quick().with("verification", "hold_deliveries", "10min");
+        let stage = Stage::set_with(settings).await;
+        let (topic, callback) = (stage.publisher.topic("/t"), stage.subscriber.callback("/cb"));
+        let witness = stage.subscriber.callback("/witness");
+        stage.subscribe_03(&topic, &witness).await;
+        let form = |secret: &str| Form::subscribe(&topic, &callback).secret(secret);
+        stage.accept_sync(&form("first")).await;
+        let [older_gate, newer_gate] = [Gate::closed(), Gate::closed()];
+        let refusal = Verdict::HeldThen(older_gate.clone(), 404);
+        callback.judge([refusal, Verdict::Held(newer_gate.clone())]);
+        let second = form("second").with("hub.verify", older);
+        let asked = stage.hub.post(&second);
+        let overtaken = async {
+            callback.verification(2).await;
+            stage.hub.post(&form("third")).await.expect(202);
+            older_gate.open();
+            callback.verification(3).await;
+        };
+        let (answer, ()) = tokio::join!(asked, overtaken);
+        answer.expect(if older == "sync" { 409 } else { 202 });
+        publish(&stage, &topic, "news").await;
+        witness.delivered(1).await;
+        stage.fence(&topic).await;
+        assert!(callback.attempts().is_empty(), "{older}: the newer one is not settled");
+        newer_gate.open();
+        let deliveries = callback.delivered(1).await;
+        let signature = sha1_signature(b"third", b"news");
+        assert_eq!(deliveries[0].header("x-hub-signature"), Some(signature.as_str()), "{older}");
+    }
+}
+
 /// A request that takes longer than the hub is told to wait for it keeps nothing from the subscriber.
 #[tokio::test]
 async fn v16_a_hold_ends_with_its_time() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{a_second_has_passed, bodies, set, short_leases};
+use super::{LEASE, a_lease_has_passed, bodies, set, short_leases};
 use crate::harness::{Form, Settings, Verdict, sha1_signature};
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn v18_a_lease_ends_on_time() {
     stage.publish(&topic, "within the lease").await;
     callback.delivered(1).await;
     stage.accept(&Form::subscribe(&topic, &callback).lease("1"), &topic, &callback).await;
-    a_second_has_passed(&stage, &topic, "lease").await;
+    a_lease_has_passed(&stage, &topic, "lease").await;
     stage.publish(&topic, "after the lease").await;
     assert_eq!(bodies(&callback), ["within the lease"]);
     assert_eq!(callback.verifications().len(), 2, "a WebSub subscriber did not ask for more (V19, V24)");
@@ -47,8 +47,8 @@ async fn v18_a_lease_ends_on_time() {
 async fn v19_a_0_3_lease_is_refreshed_with_everything_it_had() {
     let (stage, topic) = set(short_leases()).await;
     let callback = stage.subscriber.callback("/cb?their=query");
-    stage.accept_sync(&Form::subscribe(&topic, &callback).lease("1").token("t&").secret("key")).await;
-    a_second_has_passed(&stage, &topic, "refresh").await;
+    stage.accept_sync(&Form::subscribe(&topic, &callback).lease(LEASE).token("t&").secret("key")).await;
+    a_lease_has_passed(&stage, &topic, "refresh").await;
     callback.confirmed(3).await;
     let seen = callback.verifications();
     let mut challenges: Vec<_> = seen.iter().map(|one| one.one("hub.challenge").unwrap()).collect();
@@ -59,7 +59,7 @@ async fn v19_a_0_3_lease_is_refreshed_with_everything_it_had() {
         assert!(one.query.starts_with("their=query&"), "{one:?}");
         assert_eq!((one.mode(), one.one("hub.verify_token")), ("subscribe", Some("t&")));
         assert_eq!(one.one("hub.topic"), Some(topic.url().as_str()));
-        assert_eq!(one.one("hub.lease_seconds"), Some("1"));
+        assert_eq!(one.one("hub.lease_seconds"), Some(LEASE));
     }
     stage.publish(&topic, "after the first lease").await;
     let delivery = callback.delivered(1).await.remove(0);
@@ -77,8 +77,8 @@ async fn v19_a_refresh_that_is_refused_ends_the_subscription_at_once() {
         callback
     });
     for callback in &callbacks {
-        // Four seconds, so that it is not the lease that ends.
-        stage.accept_sync(&Form::subscribe(&topic, callback).lease("4")).await;
+        // Long enough that it is not the lease that ends.
+        stage.accept_sync(&Form::subscribe(&topic, callback).lease(LEASE)).await;
     }
     for callback in &callbacks {
         callback.verification(2).await;
@@ -98,11 +98,11 @@ async fn v19_a_refresh_that_fails_is_repeated_until_the_lease_ends() {
     let (failing, recovering) =
         (stage.subscriber.callback("/failing"), stage.subscriber.callback("/recovering"));
     for callback in [&failing, &recovering] {
-        stage.accept_sync(&Form::subscribe(&topic, callback).lease("1")).await;
+        stage.accept_sync(&Form::subscribe(&topic, callback).lease(LEASE)).await;
     }
     failing.always_judge(Verdict::Status(403));
     recovering.judge([Verdict::Status(500), Verdict::Mumble("no"), Verdict::Status(403)]);
-    a_second_has_passed(&stage, &topic, "failing").await;
+    a_lease_has_passed(&stage, &topic, "failing").await;
     stage.publish(&topic, "news").await;
     recovering.delivered(1).await;
     assert!(failing.attempts().is_empty());
@@ -124,12 +124,12 @@ async fn v20_a_permanent_subscription_is_told_the_finite_lease() {
         stage.hub.post(&Form::subscribe(&topic, &callback).with("hub.verify", verify)).await;
         assert_eq!(callback.verification(1).await.one("hub.lease_seconds"), Some("864000"));
     }
-    let (stage, topic) = set(short_leases().with("lease", "default", "1s")).await;
+    let (stage, topic) = set(short_leases().with("lease", "default", "4s")).await;
     let callback = stage.subscriber.callback("/cb");
     stage.accept_sync(&Form::subscribe(&topic, &callback)).await;
     callback.confirmed(3).await;
     for one in callback.verifications() {
-        assert_eq!(one.one("hub.lease_seconds"), Some("1"));
+        assert_eq!(one.one("hub.lease_seconds"), Some(LEASE));
     }
     stage.publish(&topic, "news").await;
     callback.delivered(1).await;
@@ -139,7 +139,7 @@ async fn v20_a_permanent_subscription_is_told_the_finite_lease() {
 /// knows only 0.3 is asked the question that it is owed.
 #[tokio::test]
 async fn v18_v19_a_lease_that_ended_while_the_hub_was_down_is_seen_to_at_its_start() {
-    let (mut stage, topic) = set(short_leases()).await;
+    let (mut stage, topic) = set(short_leases().with("lease", "refresh_at", 0.75)).await;
     let (new, old, gone) = (
         stage.subscriber.callback("/new"),
         stage.subscriber.callback("/old"),
@@ -147,13 +147,13 @@ async fn v18_v19_a_lease_that_ended_while_the_hub_was_down_is_seen_to_at_its_sta
     );
     stage.accept(&Form::subscribe(&topic, &new).lease("1"), &topic, &new).await;
     for callback in [&old, &gone] {
-        stage.accept_sync(&Form::subscribe(&topic, callback).lease("1").secret("key")).await;
+        stage.accept_sync(&Form::subscribe(&topic, callback).lease("2").secret("key")).await;
     }
     gone.always_judge(Verdict::Status(404));
     stage.hub.kill_9();
     let before = old.verifications().len();
     // Here time itself is the event: nobody is there who could tell that it has passed.
-    tokio::time::sleep(Duration::from_millis(1050)).await;
+    tokio::time::sleep(Duration::from_millis(2050)).await;
     stage.hub.restart().await;
     old.verification(before + 1).await;
     gone.verification(before + 1).await;

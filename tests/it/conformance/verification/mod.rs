@@ -24,10 +24,14 @@ fn bodies(callback: &Callback) -> Vec<bytes::Bytes> {
     callback.attempts().into_iter().map(|one| one.body).collect()
 }
 
-/// Settings under which a lease may be a second, and a 0.3 lease is refreshed at half of that.
+/// Settings under which a lease may be some seconds, and a 0.3 lease is refreshed after a quarter of it: the other three
+/// are for the machine, which may be busy.
 fn short_leases() -> Settings {
-    Settings::quick().with("lease", "min", "1s").with("lease", "refresh_at", 0.5)
+    Settings::quick().with("lease", "min", "1s").with("lease", "refresh_at", 0.25)
 }
+
+/// A lease whose refreshes come a second apart then.
+const LEASE: &str = "4";
 
 /// Returns when somebody who failed has been asked again as often as `Settings::quick` says, so that anybody else who
 /// failed before and is to be asked again has been, too.
@@ -37,10 +41,9 @@ async fn retries_are_over(stage: &Stage, topic: &Topic, name: &str) {
     stage.accept(&Form::subscribe(topic, &clock), topic, &clock).await;
 }
 
-/// Returns when every lease of a second that was granted before has ended: two refreshes of one that was granted now,
-/// each at half of it, have come.
-async fn a_second_has_passed(stage: &Stage, topic: &Topic, name: &str) {
+/// Returns when every [`LEASE`] that was granted before has ended: four refreshes of one that was granted now have come.
+async fn a_lease_has_passed(stage: &Stage, topic: &Topic, name: &str) {
     let clock = stage.subscriber.callback(&format!("/clock/{name}"));
-    stage.accept_sync(&Form::subscribe(topic, &clock).lease("1")).await;
-    clock.verification(3).await;
+    stage.accept_sync(&Form::subscribe(topic, &clock).lease(LEASE)).await;
+    clock.verification(5).await;
 }

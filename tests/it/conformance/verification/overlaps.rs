@@ -5,7 +5,8 @@ use crate::harness::{Form, Gate, Settings, Verdict, sha1_signature};
 
 #[tokio::test]
 async fn v17_a_newer_request_ends_the_retries_of_the_older() {
-    let settings = Settings::quick().with("verification", "retry", vec!["400ms"; 4]);
+    // Long enough for the newer one to come in between.
+    let settings = Settings::quick().with("verification", "retry", vec!["2s"; 4]);
     let (stage, topic) = set(settings).await;
     let callback = stage.subscriber.callback("/cb");
     callback.judge([Verdict::Status(500)]);
@@ -56,6 +57,24 @@ async fn v17_a_success_older_than_what_was_applied_is_dropped() {
             }
         }
     }
+}
+
+/// Nor does a request that waits behind it save the older one: what was applied in between counts.
+#[tokio::test]
+async fn v17_a_success_older_than_an_unsubscription_is_dropped_whoever_waits_behind_it() {
+    let (stage, topic) = set(Settings::quick()).await;
+    let callback = stage.subscriber.callback("/cb");
+    let gate = Gate::closed();
+    callback.judge([Verdict::Held(gate.clone()), Verdict::Confirm, Verdict::Status(404)]);
+    stage.hub.post(&Form::subscribe(&topic, &callback).secret("older")).await.expect(202);
+    callback.verification(1).await;
+    stage.accept_sync(&Form::unsubscribe(&topic, &callback)).await;
+    stage.hub.post(&Form::subscribe(&topic, &callback).secret("newest")).await.expect(202);
+    gate.open();
+    callback.verification(3).await;
+    assert_eq!(callback.confirmations(), 2);
+    stage.publish(&topic, "news").await;
+    assert!(callback.attempts().is_empty(), "it had left, and refused to come back");
 }
 
 /// A newer request waits for the older one's answer, and then has the last word.

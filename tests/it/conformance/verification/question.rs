@@ -1,6 +1,6 @@
 //! The question, V01-V08: a bare GET with our parameters behind whatever the callback has.
 
-use super::{a_second_has_passed, bodies, retries_are_over, set, short_leases};
+use super::{a_lease_has_passed, bodies, retries_are_over, set, short_leases};
 use crate::harness::{Callback, Form, Gate, Settings, Verdict, Verification};
 
 /// What stands raw between a parameter's name and the next parameter.
@@ -117,7 +117,7 @@ async fn v05_who_subscribes_is_always_told_the_lease() {
 /// The lease counts from the question, not from an answer that took its time.
 #[tokio::test]
 async fn v05_the_lease_counts_from_the_question() {
-    let (stage, topic) = set(short_leases()).await;
+    let (stage, topic) = set(short_leases().with("verification", "timeout", "1min")).await;
     let gate = Gate::closed();
     let (short, long) = (stage.subscriber.callback("/short"), stage.subscriber.callback("/long"));
     for (callback, lease) in [(&short, "1"), (&long, "600")] {
@@ -125,7 +125,7 @@ async fn v05_the_lease_counts_from_the_question() {
         stage.hub.post(&Form::subscribe(&topic, callback).lease(lease)).await.expect(202);
         callback.verification(1).await;
     }
-    a_second_has_passed(&stage, &topic, "lease").await;
+    a_lease_has_passed(&stage, &topic, "lease").await;
     gate.open();
     short.confirmed(1).await;
     long.confirmed(1).await;

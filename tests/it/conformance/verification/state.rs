@@ -1,6 +1,6 @@
 //! What a verification leaves behind, V15 and V16: the old state or the new one, and never a mixture.
 
-use super::{a_second_has_passed, bodies, retries_are_over, set, short_leases};
+use super::{a_lease_has_passed, bodies, retries_are_over, set, short_leases};
 use crate::harness::{Form, Reply, Settings, Verdict, sha1_signature};
 
 /// A request that its callback does not confirm, whoever made it, changes nothing.
@@ -89,16 +89,18 @@ async fn v16_a_renewal_replaces_lease_token_and_profile_too() {
     let [refused, renewed, modern, old] =
         ["/refused", "/renewed", "/modern", "/old"].map(|path| stage.subscriber.callback(path));
     let subscribe = Form::subscribe;
+    // Refreshed after two seconds, by when all of this has been asked for.
+    let lease = "8";
     for callback in [&refused, &renewed, &modern] {
-        stage.accept_sync(&subscribe(&topic, callback).lease("1").token("first")).await;
+        stage.accept_sync(&subscribe(&topic, callback).lease(lease).token("first")).await;
     }
     stage.accept(&subscribe(&topic, &old).lease("600"), &topic, &old).await;
     refused.judge([Verdict::Status(404)]);
     for (callback, renewal) in [
         (&refused, subscribe(&topic, &refused).lease("600").token("second")),
-        (&renewed, subscribe(&topic, &renewed).lease("1").token("second")),
+        (&renewed, subscribe(&topic, &renewed).lease(lease).token("second")),
         (&modern, subscribe(&topic, &modern).lease("1")),
-        (&old, subscribe(&topic, &old).lease("1").with("hub.verify", "async")),
+        (&old, subscribe(&topic, &old).lease(lease).with("hub.verify", "async")),
     ] {
         stage.hub.post(&renewal).await.expect(202);
         callback.verification(2).await;
@@ -106,9 +108,9 @@ async fn v16_a_renewal_replaces_lease_token_and_profile_too() {
     for (callback, token) in [(&refused, Some("first")), (&renewed, Some("second")), (&old, None)] {
         let refresh = callback.verification(3).await;
         assert_eq!(refresh.one("hub.verify_token"), token, "{}", callback.url());
-        assert_eq!(refresh.one("hub.lease_seconds"), Some("1"), "{}", callback.url());
+        assert_eq!(refresh.one("hub.lease_seconds"), Some(lease), "{}", callback.url());
     }
-    a_second_has_passed(&stage, &topic, "profile").await;
+    a_lease_has_passed(&stage, &topic, "profile").await;
     stage.publish(&topic, "news").await;
     for callback in [refused, renewed, old] {
         callback.delivered(1).await;

@@ -1,0 +1,87 @@
+//! What an answer says once its content-coding is undone (V09).
+//!
+//! Callbacks are asked without `Accept-Encoding`, which allows any coding; so a server that compresses whatever it sends
+//! is within its rights, and its echo is the challenge all the same. What is read has been read by then: the decoding
+//! waits for nothing, so that no more of the windows of decoders are in memory than there are threads.
+
+use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder};
+use bytes::Bytes;
+use http::{HeaderMap, header::CONTENT_ENCODING};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// The body, and of what becomes of it the first `max` octets. What is coded in a way that is not known stays as it is.
+pub(super) async fn decoded(headers: &HeaderMap, body: Bytes, max: usize) -> Bytes {
+    let coding = headers.get(CONTENT_ENCODING).map(|coding| coding.as_bytes().trim_ascii());
+    let is = |name: &str| coding.is_some_and(|coding| coding.eq_ignore_ascii_case(name.as_bytes()));
+    if is("gzip") || is("x-gzip") {
+        read(GzipDecoder::new(body.as_ref()), max).await
+    } else if is("br") {
+        read(BrotliDecoder::new(body.as_ref()), max).await
+    } else {
+        body
+    }
+}
+
+/// What breaks off, as whatever was cut to our cap does, counts for as far as it goes.
+async fn read(decoder: impl AsyncRead + Unpin, max: usize) -> Bytes {
+    let mut body = Vec::new();
+    let max = u64::try_from(max).unwrap_or(u64::MAX);
+    drop(decoder.take(max).read_to_end(&mut body).await);
+    body.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use async_compression::tokio::write::{BrotliEncoder, GzipEncoder};
+    use http::HeaderValue;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    async fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzipEncoder::new(Vec::new());
+        encoder.write_all(text).await.unwrap();
+        encoder.shutdown().await.unwrap();
+        encoder.into_inner()
+    }
+
+    async fn brotli(text: &[u8]) -> Vec<u8> {
+        let mut encoder = BrotliEncoder::new(Vec::new());
+        encoder.write_all(text).await.unwrap();
+        encoder.shutdown().await.unwrap();
+        encoder.into_inner()
+    }
+
+    async fn read_as(coding: &'static str, body: &[u8], max: usize) -> Bytes {
+        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(coding))]);
+        decoded(&headers, Bytes::copy_from_slice(body), max).await
+    }
+
+    #[tokio::test]
+    async fn v09_the_usual_codings_are_undone_and_others_stay() {
+        let text = &b"challenge"[..];
+        let (gzip, brotli) = (gzip(text).await, brotli(text).await);
+        for coding in ["gzip", "GZIP", "x-gzip"] {
+            assert_eq!(read_as(coding, &gzip, 100).await, text, "{coding}");
+        }
+        assert_eq!(read_as("br", &brotli, 100).await, text);
+        for coding in ["identity", "", "zstd", "gzip, br"] {
+            assert_eq!(read_as(coding, text, 100).await, text, "{coding}");
+        }
+        assert_eq!(decoded(&HeaderMap::new(), Bytes::from_static(b"plain"), 100).await, "plain");
+    }
+
+    #[tokio::test]
+    async fn v09_no_more_is_decoded_than_is_wanted_and_what_is_broken_ends() {
+        let zeros = vec![0; 1 << 20];
+        for (coding, body) in [("gzip", gzip(&zeros).await), ("br", brotli(&zeros).await)] {
+            assert!(body.len() < 4096, "{coding}");
+            assert_eq!(read_as(coding, &body, 8192).await.len(), 8192, "{coding}");
+        }
+        let mut body = gzip(b"challenge").await;
+        body.truncate(body.len() - 8);
+        assert_eq!(read_as("gzip", &body, 100).await, "challenge", "without its end");
+        assert_eq!(read_as("gzip", b"challenge", 100).await, "", "none at all");
+        assert_eq!(read_as("gzip", b"", 100).await, "");
+    }
+}
