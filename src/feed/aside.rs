@@ -2,7 +2,10 @@
 
 use memchr::memmem;
 
-use super::tag::{self, Names};
+use super::{
+    names::{self, Letters},
+    tag,
+};
 
 /// How long a comment is, from behind its `<!--`. Two hyphens end it, or are an error.
 pub(super) fn comment(written: &[u8]) -> Option<usize> {
@@ -12,8 +15,8 @@ pub(super) fn comment(written: &[u8]) -> Option<usize> {
 
 /// How long a processing instruction is, from behind its `<?`. It has a target, and not the one that is kept for the XML
 /// declaration.
-pub(super) fn instruction(written: &[u8], names: Names) -> Option<usize> {
-    let (target, rest) = tag::split_name(written, names)?;
+pub(super) fn instruction(written: &[u8], letters: Letters) -> Option<usize> {
+    let (target, rest) = names::split_plain(written, letters)?;
     let is_apart = rest.starts_with(b"?>") || rest.first().is_some_and(|&b| tag::is_space(b));
     let end = memmem::find(rest, b"?>")?;
     let length = target.len().saturating_add(end).saturating_add(b"?>".len());
@@ -31,10 +34,10 @@ mod tests {
         for bad in ["", ">", "->", " -- -->", " --->", "-"] {
             assert_eq!(comment(bad.as_bytes()), None, "{bad}");
         }
-        assert_eq!(instruction(b"php?>", Names::Utf8), Some(5));
-        assert_eq!(instruction(b"xml-stylesheet href='?' ?>?>", Names::Utf8), Some(26));
-        for bad in ["?>", " x?>", "xml x?>", "XML?>", "a", "a ?", "a>?>", "1?>"] {
-            assert_eq!(instruction(bad.as_bytes(), Names::Utf8), None, "{bad}");
+        assert_eq!(instruction(b"php?>", Letters::Utf8), Some(5));
+        assert_eq!(instruction(b"xml-stylesheet href='?' ?>?>", Letters::Utf8), Some(26));
+        for bad in ["?>", " x?>", "xml x?>", "XML?>", "a", "a ?", "a>?>", "1?>", "a:b?>"] {
+            assert_eq!(instruction(bad.as_bytes(), Letters::Utf8), None, "{bad}");
         }
     }
 }

@@ -2,106 +2,92 @@
 //!
 //! Nothing in it is ever expanded or loaded (X08). That is sound only where it cannot change what the rest of the
 //! document says: a default attribute may put an element into another namespace, and markup in an entity may be an
-//! entry that we do not see. A document with such a DOCTYPE is not read.
-
-use std::collections::BTreeSet;
+//! entry that we do not see. A document with such a DOCTYPE, or with declarations that no feed has, is not read.
 
 use super::{
     aside,
-    encoding::Source,
-    tag::{self, Names},
-    text,
+    names::{self, Letters, Vocabulary},
+    tag, text,
 };
 
 /// HTML has 253 by name; a document that declares many more is up to something.
 const MOST_ENTITIES: usize = 1024;
 
-/// The entities that a document may name beside the five that every reader knows.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Entities<'b> {
-    declared: BTreeSet<&'b [u8]>,
-    /// There is a part of the DTD that we do not load. It may declare any, and a reader that does not load it either
-    /// has to put up with that.
-    may_be_elsewhere: bool,
-}
-
-impl Entities<'_> {
-    /// Whether a document that names this entity is well-formed (XML 1.0, "Entity Declared").
-    pub(super) fn include(&self, name: &[u8]) -> bool {
-        self.may_be_elsewhere || self.declared.contains(name)
-    }
-}
-
-/// Reads the DOCTYPE that these bytes begin with: its length, and the entities it declares. `None` if it is none, or
-/// one that may change what the document says.
-pub(super) fn read<'b>(source: &Source<'b>, written: &'b [u8]) -> Option<(usize, Entities<'b>)> {
-    let mut entities = Entities::default();
+/// Reads the DOCTYPE that these bytes begin with, and adds what it declares to the vocabulary of a document that stands
+/// alone or does not; gives what follows it. `None` if it is none, or one that may change what the document says.
+pub(super) fn read<'b>(
+    written: &'b [u8],
+    stands_alone: bool,
+    vocabulary: &mut Vocabulary<'b>,
+) -> Option<&'b [u8]> {
     let rest = spaces(written.strip_prefix(b"<!DOCTYPE")?)?;
-    let (_name, mut rest) = tag::split_name(rest, source.names)?;
-    if let Some((_, after)) = external(rest) {
-        entities.may_be_elsewhere = true;
+    let (_name, mut rest) = names::split(rest, vocabulary.letters)?;
+    if let Some(after) = external(rest) {
+        // What stands alone needs nothing from there.
+        vocabulary.has_more_entities = !stands_alone;
         rest = after;
     }
     rest = tag::skip_spaces(rest);
     if let Some(subset) = rest.strip_prefix(b"[") {
-        rest = tag::skip_spaces(internal_subset(source, subset, &mut entities)?);
+        rest = tag::skip_spaces(internal_subset(subset, vocabulary)?);
     }
-    let after = rest.strip_prefix(b">")?;
-    Some((written.len().saturating_sub(after.len()), entities))
+    rest.strip_prefix(b">")
 }
 
-/// `SYSTEM "url"` or `PUBLIC "name" "url"`, after white space; RSS 0.91 has the latter.
-fn external(written: &[u8]) -> Option<(&[u8], &[u8])> {
+/// `SYSTEM "url"` or `PUBLIC "name" "url"`, after white space; RSS 0.91 has the latter. Gives what is behind.
+fn external(written: &[u8]) -> Option<&[u8]> {
     let rest = spaces(written)?;
-    if let Some(rest) = rest.strip_prefix(b"PUBLIC") {
-        let (_public, rest) = literal(spaces(rest)?)?;
-        return literal(spaces(rest)?);
-    }
-    literal(spaces(rest.strip_prefix(b"SYSTEM")?)?)
+    let system = match rest.strip_prefix(b"PUBLIC") {
+        Some(rest) => {
+            let (public, rest) = literal(spaces(rest)?)?;
+            if !public.iter().all(|&b| is_public(b)) {
+                return None;
+            }
+            rest
+        }
+        None => rest.strip_prefix(b"SYSTEM")?,
+    };
+    Some(literal(spaces(system)?)?.1)
+}
+
+/// Whether it may stand in a public identifier (XML 1.0, 2.3).
+fn is_public(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" \r\n-'()+,./:=?;!*#@$_%".contains(&byte)
 }
 
 /// What stands between the brackets; gives what is behind them.
-fn internal_subset<'b>(
-    source: &Source<'b>,
-    subset: &'b [u8],
-    entities: &mut Entities<'b>,
-) -> Option<&'b [u8]> {
+fn internal_subset<'b>(subset: &'b [u8], vocabulary: &mut Vocabulary<'b>) -> Option<&'b [u8]> {
     let mut rest = subset;
     loop {
-        rest = tag::skip_spaces(rest);
-        rest = match rest {
+        rest = match tag::skip_spaces(rest) {
             [b']', after @ ..] => return Some(after),
             [b'<', b'!', b'-', b'-', comment @ ..] => comment.get(aside::comment(comment)?..)?,
             [b'<', b'?', instruction @ ..] => {
-                instruction.get(aside::instruction(instruction, source.names)?..)?
+                instruction.get(aside::instruction(instruction, vocabulary.letters)?..)?
             }
-            _ => {
-                if let Some(entity) = rest.strip_prefix(b"<!ENTITY") {
-                    let (name, after) = entity_declaration(entity, source.names)?;
-                    if entities.declared.len() >= MOST_ENTITIES {
-                        return None;
-                    }
-                    entities.declared.insert(name);
-                    after
-                } else {
-                    // Says what may stand where, and nothing about what does.
-                    let rest = rest.strip_prefix(b"<!ELEMENT")?;
-                    let end = source.find(rest, [b'>', b'<', b'"'])?;
-                    rest.get(end..)?.strip_prefix(b">")?
+            declaration => {
+                let entity = declaration.strip_prefix(b"<!ENTITY")?;
+                let (name, after) = entity_declaration(entity, vocabulary.letters)?;
+                if vocabulary.entities.len() >= MOST_ENTITIES {
+                    return None;
                 }
+                vocabulary.entities.insert(name);
+                after
             }
         };
     }
 }
 
 /// `name "value">`, the value without any markup of its own; gives the name.
-fn entity_declaration(written: &[u8], names: Names) -> Option<(&[u8], &[u8])> {
+fn entity_declaration(written: &[u8], letters: Letters) -> Option<(&[u8], &[u8])> {
     // A parameter entity begins with `%`, which is no name, and an external one has no value.
-    let (name, rest) = tag::split_name(spaces(written)?, names)?;
+    let (name, rest) = names::split_plain(spaces(written)?, letters)?;
     let (value, rest) = literal(spaces(rest)?)?;
     let is_plain = !value.contains(&b'<') && !value.contains(&b'%') && text::references_are_characters(value);
+    // The end of a CDATA section may not stand in text, wherever that comes from.
+    let is_text = is_plain && memchr::memmem::find(&text::decoded(value), b"]]>").is_none();
     let after = tag::skip_spaces(rest).strip_prefix(b">")?;
-    is_plain.then_some((name, after))
+    is_text.then_some((name, after))
 }
 
 /// Something in quotes, and what is behind it.
@@ -123,11 +109,11 @@ mod tests {
 
     fn declared(doctype: &str) -> Option<(Vec<String>, bool)> {
         let body = format!("{doctype}<a/>");
-        let source = Source::sniff(body.as_bytes(), None)?;
-        let (length, entities) = read(&source, source.from(0))?;
-        assert_eq!(length, doctype.len());
-        let names = entities.declared.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-        Some((names, entities.may_be_elsewhere))
+        let mut vocabulary = Vocabulary::new(Letters::Utf8);
+        assert_eq!(read(body.as_bytes(), false, &mut vocabulary)?, b"<a/>");
+        let names =
+            vocabulary.entities.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        Some((names, vocabulary.has_more_entities))
     }
 
     #[test]
@@ -144,11 +130,16 @@ mod tests {
         );
         assert_eq!(declared("<!DOCTYPE\nrss SYSTEM 'x>]' [ ] >"), known(&none, true));
         assert_eq!(
-            declared(
-                "<!DOCTYPE a [<!ENTITY e 'é]>&#233;\">'> <!-- ' ]> --><?x ]>?><!ELEMENT a (#PCDATA)>\n<!ENTITY f \"\" >]>"
-            ),
+            declared("<!DOCTYPE a [<!ENTITY e 'é]>&#233;\">'> <!-- ' ]> --><?x ]>?>\n<!ENTITY f \"\" >]>"),
             known(&["e", "f"], false)
         );
+    }
+
+    #[test]
+    fn what_stands_alone_has_no_entities_elsewhere() {
+        let mut vocabulary = Vocabulary::new(Letters::Utf8);
+        read(b"<!DOCTYPE rss SYSTEM 'x'>", true, &mut vocabulary).unwrap();
+        assert!(!vocabulary.has_entity(b"e"));
     }
 
     /// X08, F23
@@ -175,7 +166,12 @@ mod tests {
             "<!DOCTYPE rss [<!ENTITY e '%f;'>]>",
             "<!DOCTYPE rss [<!ENTITY e 'a' NDATA b>]>",
             "<!DOCTYPE rss [<!NOTATION n SYSTEM 'x'>]>",
-            "<!DOCTYPE rss [<!ELEMENT a '>'>]>",
+            "<!DOCTYPE rss [<!ELEMENT a ANY>]>",
+            "<!DOCTYPE rss [<!ENTITY e ']]>'>]>",
+            "<!DOCTYPE rss [<!ENTITY e '&#93;]&#62;'>]>",
+            "<!DOCTYPE rss [<!ENTITY a:b 'a'>]>",
+            "<!DOCTYPE rss [<?a:b?>]>",
+            "<!DOCTYPE rss PUBLIC '<{&}>' 'x'>",
             "<!DOCTYPE rss [<!-- -- -->]>",
         ];
         for doctype in bad {

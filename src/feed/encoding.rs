@@ -5,9 +5,10 @@
 //! whole.
 
 use super::{
-    doctype::Entities,
     legacy::Legacy,
-    tag::{self, Names, Unreadable},
+    names::{Letters, Vocabulary},
+    tag::{self, Unreadable},
+    text,
 };
 
 /// A body that can be read.
@@ -21,7 +22,9 @@ pub(super) struct Source<'b> {
     pub(super) label: String,
     /// The encoding again, if a byte of ASCII may be a part of another character.
     hides_markup: Option<Legacy>,
-    pub(super) names: Names,
+    pub(super) letters: Letters,
+    /// Said so by its declaration: nothing outside it changes what it says.
+    pub(super) stands_alone: bool,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -38,7 +41,7 @@ impl<'b> Source<'b> {
         if has_controls(document) {
             return None;
         }
-        let declared = declared(document).ok()?;
+        let Declared { label: declared, stands_alone } = declared(document).ok()?;
         let has_mark = start > 0;
         let label = match declared.or_else(|| charset(content_type).filter(|_| !has_mark)) {
             Some(label) => label.to_ascii_lowercase(),
@@ -46,8 +49,8 @@ impl<'b> Source<'b> {
         };
         let legacy = match label.as_str() {
             "utf-8" | "utf8" => {
-                let text = std::str::from_utf8(document).ok()?;
-                if has_non_characters(text) {
+                std::str::from_utf8(document).ok()?;
+                if text::has_non_characters(document) {
                     return None;
                 }
                 None
@@ -68,8 +71,15 @@ impl<'b> Source<'b> {
             }
         }
         let label = if label == "utf8" { "utf-8".to_owned() } else { label };
-        let names = if legacy.is_some() { Names::Ascii } else { Names::Utf8 };
-        Some(Self { body, start, label, hides_markup: legacy.filter(|legacy| legacy.hides_markup()), names })
+        let letters = if legacy.is_some() { Letters::Ascii } else { Letters::Utf8 };
+        Some(Self {
+            body,
+            start,
+            label,
+            hides_markup: legacy.filter(|legacy| legacy.hides_markup()),
+            letters,
+            stands_alone,
+        })
     }
 
     /// These bytes of the body, as they were fetched.
@@ -103,12 +113,6 @@ impl<'b> Source<'b> {
     }
 }
 
-/// U+FFFE and U+FFFF, which XML has no place for.
-fn has_non_characters(text: &str) -> bool {
-    memchr::memmem::find_iter(text.as_bytes(), b"\xEF\xBF")
-        .any(|at| matches!(text.as_bytes().get(at.saturating_add(2)), Some(0xBE | 0xBF)))
-}
-
 /// Each piece is looked at to its end: a loop without a way out is compiled to sixteen bytes at a time. Byte by byte,
 /// this was a fifteenth of the time a feed took.
 #[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a way out")]
@@ -117,17 +121,24 @@ fn has_controls(document: &[u8]) -> bool {
     document.chunks(4096).any(|piece| piece.iter().fold(false, |found, &b| found | is_control(b)))
 }
 
+/// What an XML declaration says.
+#[derive(Debug, Default)]
+struct Declared<'b> {
+    label: Option<&'b str>,
+    stands_alone: bool,
+}
+
 /// What the XML declaration says, if it is there and says anything. Of XML 1.1, whose line ends and characters are other
 /// ones, nobody has seen a feed.
-fn declared(document: &[u8]) -> Result<Option<&str>, Unreadable> {
+fn declared(document: &[u8]) -> Result<Declared<'_>, Unreadable> {
     let after_target = document.strip_prefix(b"<?xml");
     let Some(_) = after_target.filter(|rest| rest.first().is_some_and(|&b| tag::is_space(b))) else {
-        return Ok(None);
+        return Ok(Declared::default());
     };
     // Read like a tag, for its attributes.
     let mut attributes = Vec::new();
     let written = document.get(b"<?".len()..).unwrap_or_default();
-    let (_target, rest) = tag::parse(written, Names::Ascii, &Entities::default(), &mut attributes)?;
+    let (_target, rest) = tag::parse(written, &Vocabulary::new(Letters::Ascii), &mut attributes)?;
     let mut left = attributes.iter().map(|a| (a.name, a.value)).peekable();
     let is_version = left.next() == Some((b"version", b"1.0"));
     let encoding = left.next_if(|(name, _)| *name == b"encoding");
@@ -136,7 +147,8 @@ fn declared(document: &[u8]) -> Result<Option<&str>, Unreadable> {
     if !is_version || !is_sound || left.next().is_some() || !rest.starts_with(b"?>") {
         return Err(Unreadable);
     }
-    encoding.map(|(_, label)| encoding_name(label).ok_or(Unreadable)).transpose()
+    let label = encoding.map(|(_, label)| encoding_name(label).ok_or(Unreadable)).transpose()?;
+    Ok(Declared { label, stands_alone: standalone.is_some_and(|(_, value)| value == b"yes") })
 }
 
 /// A label by the letter of XML: one with white space around it is known to some readers and not to others.

@@ -1,11 +1,11 @@
 //! What tells one thing from another, in 16 bytes: half the space of a whole hash on disk, and enough to tell a topic's
 //! entries apart for as long as they are kept.
 //!
-//! An id is hashed with SHA-256, because entries of several authors meet in one feed, and nobody may make up an id that
-//! is taken for another's. Everything else is hashed with `HighwayHash`, since every byte of every feed passes through it:
-//! SHA-256 took a quarter of the time that a feed took. Its key is no secret. Whoever could forge a digest could have the
-//! hub take *his own* entry for one that he already published, or one by somebody else that he already knows word for
-//! word; he can have both by saying nothing.
+//! An id is hashed with SHA-256: entries of several authors meet in one feed, and nobody may make up an id that is taken
+//! for another's. Everything else, every byte of every feed, is hashed with `HighwayHash`: SHA-256 took a quarter of the
+//! time that a feed took. Its key is no secret, so it is not for lack of it that nobody makes up two texts with one
+//! digest, but because none knows how to. What it would get him: where several authors share a feed, an entry that the
+//! hub takes for one it has seen, of which he would have to know every word, and the id, before it is published.
 
 use highway::{HighwayHash, HighwayHasher, Key};
 use sha2::{Digest, Sha256};

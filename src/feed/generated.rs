@@ -170,6 +170,8 @@ fn gap() -> impl Strategy<Value = String> {
         "<![CDATA[‐]></feed></channel></rdf:RDF>‐]]>",
         "‐",
         "]",
+        "]",
+        "b>",
     ]);
     vec(piece, 0..4).prop_map(|pieces| pieces.concat())
 }
@@ -197,7 +199,7 @@ fn prolog() -> impl Strategy<Value = (String, &'static Encoding)> {
     ]);
     let declared = |label: &str| {
         let prolog =
-            format!("<?xml version='1.0' encoding='{label}'?><!DOCTYPE feed [<!ENTITY e \"ー‐]>\">]>");
+            format!("<?xml version='1.0' encoding='{label}'?><!DOCTYPE feed [<!ENTITY e \"ー‐>\">]>");
         (prolog, Encoding::for_label(label.as_bytes()).unwrap_or(UTF_8))
     };
     prop_oneof![utf8.prop_map(|prolog| (prolog.to_owned(), UTF_8)), old.prop_map(declared)]

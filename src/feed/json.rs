@@ -70,7 +70,8 @@ fn entry(item: &RawValue, body: &[u8], volatile: &Volatile) -> Result<Entry, Unr
 
 /// Where the feed says it lives, and its hubs of the kind that this one is.
 fn links(feed: &Members<'_>) -> Links {
-    let mut links = Links { base: Some(String::new()), ..Links::default() };
+    let mut links = Links::default();
+    links.rebase(b"");
     if let Some(own) = feed.text("feed_url") {
         links.add(b"self", own.as_bytes());
     }

@@ -2,13 +2,14 @@
 //!
 //! Labels are those of the Encoding Standard, which are what publishers write. A character of several bytes may have
 //! ASCII among them: `]` in `Shift_JIS`, Big5 and GBK, digits in GB18030. None has a quote, `<`, `>`, `&`, `=`, `/`, `-`,
-//! `?` or white space there, so that only the ends of CDATA sections and DOCTYPEs have to be looked for character by
-//! character. ISO-2022 and UTF-7 write everything in ASCII, and UTF-16 and UTF-32 nothing: such a body goes out whole
+//! `?` or white space there, so that only `]]>` has to be looked for character by character. ISO-2022 and UTF-7 write everything in ASCII, and UTF-16 and UTF-32 nothing: such a body goes out whole
 //! (F23).
 
 use encoding_rs::{
     BIG5, DecoderResult, EUC_JP, EUC_KR, Encoding, GB18030, GBK, SHIFT_JIS, WINDOWS_1252, X_USER_DEFINED,
 };
+
+use super::text;
 
 /// An encoding in which a byte of ASCII that is not a part of another character is that character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +46,16 @@ impl Legacy {
     /// Whether every character is one of this encoding: readers differ on how many bytes a malformed one takes up.
     pub(super) fn is_sound(self, document: &[u8]) -> bool {
         // What the characters are matters to nobody here, so that the text is thrown away as it comes.
-        let mut text = [0_u8; 4096];
+        let mut characters = [0_u8; 4096];
         let mut decoder = self.0.new_decoder_without_bom_handling();
         let mut rest = document;
         loop {
-            let (result, read, _) = decoder.decode_to_utf8_without_replacement(rest, &mut text, true);
+            let (result, read, written) =
+                decoder.decode_to_utf8_without_replacement(rest, &mut characters, true);
             rest = rest.get(read..).unwrap_or_default();
+            if text::has_non_characters(characters.get(..written).unwrap_or_default()) {
+                return false;
+            }
             match result {
                 DecoderResult::InputEmpty => return true,
                 DecoderResult::OutputFull => {}
@@ -90,7 +95,7 @@ mod tests {
         for label in MULTI_BYTE {
             let legacy = Legacy::of(label).unwrap();
             let (mut characters, mut with_ascii) = (0, 0);
-            for c in ('\u{80}'..='\u{ffff}').chain(['\u{20000}', '\u{1f980}', '\u{2f9d4}']) {
+            for c in ('\u{80}'..='\u{fffd}').chain(['\u{20000}', '\u{1f980}', '\u{2f9d4}']) {
                 let mut text = [0; 4];
                 let (bytes, _, is_lossy) = legacy.0.encode(c.encode_utf8(&mut text));
                 // Two in Shift_JIS and EUC-JP are encoded as ASCII: the yen sign and the overline.
@@ -130,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_malformed_character_makes_the_whole_unreadable() {
-        let bad: [(&str, &[u8]); 10] = [
+        let bad: [(&str, &[u8]); 12] = [
             ("shift_jis", b"<a>\x81</a>"),
             ("shift_jis", b"<a>\xFF</a>"),
             ("gbk", b"<a>\x81"),
@@ -141,6 +146,8 @@ mod tests {
             ("euc-jp", b"<a>\xE3\x81\x82</a>"),
             ("windows-1253", b"<a>\xD2</a>"),
             ("iso-8859-3", b"<a>\xA5</a>"),
+            ("gb18030", b"<a>\x84\x31\xA4\x38</a>"),
+            ("gb18030", b"<a>\x84\x31\xA4\x39</a>"),
         ];
         for (label, body) in bad {
             assert!(!Legacy::of(label).unwrap().is_sound(body), "{label} {body:x?}");

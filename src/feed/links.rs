@@ -17,6 +17,8 @@ const LONGEST_LINK: usize = 8 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Links {
     pub(super) own: Option<String>,
+    /// So that nothing after it has to be looked at.
+    own_is_usable: bool,
     pub(super) hubs: Vec<String>,
     /// As [`Document::link_base`](super::Document::link_base).
     pub(super) base: Option<String>,
@@ -50,9 +52,11 @@ impl Links {
             self.hubs.push(href.to_owned());
         }
         // The first that can be a URL; garbage only as long as there is nothing better (L07).
-        let is_usable = |href: &str| is_usable(href, may_be_relative);
-        if has(b"self") && self.own.as_deref().is_none_or(|own| !is_usable(own) && is_usable(href)) {
-            self.own = Some(href.to_owned());
+        if has(b"self") && !self.own_is_usable {
+            self.own_is_usable = is_usable(href, may_be_relative);
+            if self.own_is_usable || self.own.is_none() {
+                self.own = Some(href.to_owned());
+            }
         }
     }
 
@@ -92,7 +96,7 @@ pub(super) fn leads_to_replies(attributes: &[Attribute<'_>]) -> bool {
 
 /// Whether this attribute of such a link counts them: `thr:count`, `thr:updated`, or a title that says "3 Comments".
 pub(super) fn counts_replies(attribute: &Attribute<'_>) -> bool {
-    let has_prefix = attribute.name.contains(&b':');
+    let has_prefix = attribute.name.contains(&b':') && !attribute.name.starts_with(b"xmlns:");
     match namespaces::local(attribute.name) {
         b"count" | b"updated" => has_prefix,
         b"title" => !has_prefix,

@@ -44,12 +44,15 @@ mod entry;
 mod fingerprint;
 #[cfg(test)]
 mod generated;
+#[cfg(test)]
+mod hostile;
 mod html;
 mod identity;
 mod json;
 mod legacy;
 mod links;
 mod merge;
+mod names;
 mod namespaces;
 mod remainder;
 mod render;

@@ -18,6 +18,11 @@ pub(super) struct Name<'a> {
 }
 
 impl Name<'_> {
+    /// Whether its prefix stands for anything.
+    pub(super) fn is_declared(&self) -> bool {
+        self.namespace != UNDECLARED
+    }
+
     pub(super) fn is(&self, namespace: &[u8], local: &[u8]) -> bool {
         self.local == local && same(self.namespace, namespace)
     }
@@ -52,8 +57,7 @@ impl<'b> Scope<'b> {
             let prefix = match attribute.name {
                 b"xmlns" => &b""[..],
                 [b'x', b'm', b'l', b'n', b's', b':', prefix @ ..] => {
-                    let is_fixed = matches!(prefix, b"xmlns" | b"xml") && attribute.value != XML;
-                    if attribute.value.is_empty() || is_fixed {
+                    if attribute.value.is_empty() || prefix == b"xmlns" {
                         return Err(Unreadable);
                     }
                     prefix
@@ -65,6 +69,10 @@ impl<'b> Scope<'b> {
             }
             // An entity that we do not expand could make it any namespace.
             let namespace = text::known(attribute.value).ok_or(Unreadable)?;
+            // Kept for each other, and for nothing.
+            if (*namespace == *XML) != (prefix == b"xml") || *namespace == *XMLNS {
+                return Err(Unreadable);
+            }
             self.bindings.push(Binding { depth, prefix, namespace });
         }
         Ok(())
@@ -106,6 +114,8 @@ impl<'b> Scope<'b> {
 
 /// What the prefix `xml` stands for, always.
 const XML: &[u8] = b"http://www.w3.org/XML/1998/namespace";
+/// What the prefix `xmlns` does, which nobody declares.
+const XMLNS: &[u8] = b"http://www.w3.org/2000/xmlns/";
 
 /// Not a name of a namespace, so it equals none.
 const UNDECLARED: &[u8] = b"\0";
@@ -161,6 +171,10 @@ mod tests {
             ("xmlns:p", ""),
             ("xmlns:xml", "http://www.w3.org/2005/Atom"),
             ("xmlns:xmlns", "a"),
+            ("xmlns:xmlns", "http://www.w3.org/XML/1998/namespace"),
+            ("xmlns:p", "http://www.w3.org/XML/1998/namespace"),
+            ("xmlns", "http://www.w3.org/XML/1998/namespace"),
+            ("xmlns", "http://www.w3.org/2000/xmlns/"),
             ("xmlns:p", "&e;"),
             ("xmlns", "a&e;"),
         ];

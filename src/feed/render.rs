@@ -138,7 +138,10 @@ mod tests {
     /// X08: pieces of markup in any order, often enough in one that makes a feed.
     #[test]
     fn no_heap_of_markup_breaks_a_promise() {
-        const XML: [&str; 20] = [
+        const XML: [&str; 23] = [
+            "]",
+            "]]",
+            "]>",
             "<item><guid>1</guid></item>",
             "<item>words &amp;</item>",
             "<item>",

@@ -1,16 +1,16 @@
 //! Text as it is written, and what it means: character references and the five entities every XML reader knows.
 //!
-//! Entities a document declares itself are never expanded (X08); they stay as written, which serves an id just as well.
+//! Entities a document declares itself are never expanded (X08); their names serve an id just as well.
 
 use std::borrow::Cow;
 
-use super::{doctype::Entities, tag::is_name};
+use super::names::{Vocabulary, is_name};
 
 /// What stands between `&` and `;`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reference {
     Char(char),
-    /// An entity we do not know; it is kept as written.
+    /// An entity we do not know.
     Named,
 }
 
@@ -44,32 +44,42 @@ pub(super) const fn is_character(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
+/// Whether there is U+FFFE or U+FFFF in this UTF-8, which XML has no place for.
+pub(super) fn has_non_characters(text: &[u8]) -> bool {
+    memchr::memmem::find_iter(text, b"\xEF\xBF")
+        .any(|at| matches!(text.get(at.saturating_add(2)), Some(0xBE | 0xBF)))
+}
+
 /// How long the reference is that these bytes begin with; `None` if it is none, or one to an entity that the document
 /// does not have.
-pub(super) fn reference(written: &[u8], entities: &Entities<'_>) -> Option<usize> {
+pub(super) fn reference(written: &[u8], vocabulary: &Vocabulary<'_>) -> Option<usize> {
     let name = inner(written.strip_prefix(b"&")?)?;
     let is_sound = match Reference::parse(name)? {
         Reference::Char(_) => true,
-        Reference::Named => entities.include(name),
+        Reference::Named => vocabulary.has_entity(name),
     };
     is_sound.then(|| name.len().saturating_add(b"&;".len()))
 }
 
 /// Whether every `&` in these bytes begins a reference.
-pub(super) fn references_are_sound(written: &[u8], entities: &Entities<'_>) -> bool {
+pub(super) fn references_are_sound(written: &[u8], vocabulary: &Vocabulary<'_>) -> bool {
     memchr::memchr_iter(b'&', written)
-        .all(|at| written.get(at..).and_then(|rest| reference(rest, entities)).is_some())
+        .all(|at| written.get(at..).and_then(|rest| reference(rest, vocabulary)).is_some())
 }
 
 /// Whether every `&` in these bytes begins a reference to a character that is no markup.
 pub(super) fn references_are_characters(written: &[u8]) -> bool {
-    written.split(|&b| b == b'&').skip(1).filter_map(inner).all(|name| {
-        let reference = Reference::parse(name).filter(|_| name.starts_with(b"#"));
-        matches!(reference, Some(Reference::Char(c)) if !matches!(c, '<' | '&'))
-    }) && references_are_sound(written, &Entities::default())
+    written.split(|&b| b == b'&').skip(1).all(|piece| {
+        let number = inner(piece).filter(|name| name.starts_with(b"#"));
+        matches!(number.and_then(Reference::parse), Some(Reference::Char(c)) if !matches!(c, '<' | '&'))
+    })
 }
 
-/// Appends what the text means: references resolved, all else as it is.
+/// Stands for the `&` of a reference that is not resolved.
+const UNRESOLVED: u8 = 0;
+
+/// Appends what the text means: references resolved, all else as it is. One to an entity of the document's own is marked
+/// by a byte that no text has, or it would mean the same as its name spelled out.
 pub(super) fn decode_into(out: &mut Vec<u8>, written: &[u8]) {
     let mut pieces = written.split(|&b| b == b'&');
     out.extend_from_slice(pieces.next().unwrap_or_default());
@@ -79,7 +89,7 @@ pub(super) fn decode_into(out: &mut Vec<u8>, written: &[u8]) {
             out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
             out.extend_from_slice(piece.get(length.saturating_add(1)..).unwrap_or_default());
         } else {
-            out.push(b'&');
+            out.push(UNRESOLVED);
             out.extend_from_slice(piece);
         }
     }
@@ -103,19 +113,17 @@ pub(super) fn known(written: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// What stands before the `;`.
 fn inner(piece: &[u8]) -> Option<&[u8]> {
-    // No reference worth the name is longer; without a bound, many `&` before one far `;` would be quadratic.
-    const LONGEST: usize = 256;
-    let end = piece.iter().take(LONGEST).position(|&b| b == b';')?;
-    piece.get(..end)
+    piece.get(..memchr::memchr(b';', piece)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feed::names::Letters;
 
     #[test]
-    fn references_every_reader_knows_are_resolved_and_others_stay_as_written() {
-        assert_eq!(*decoded(b"a&amp;b&lt;&#x41;&#66;&nbsp;c"), *b"a&b<AB&nbsp;c");
+    fn references_every_reader_knows_are_resolved_and_others_are_told_from_text() {
+        assert_eq!(*decoded(b"a&amp;b&lt;&#x41;&#66;&nbsp;c"), *b"a&b<AB\0nbsp;c");
         assert_eq!(*decoded("é&#233;".as_bytes()), *"éé".as_bytes());
         assert_eq!(*decoded(b"no reference"), *b"no reference");
     }
@@ -123,7 +131,7 @@ mod tests {
     /// F23
     #[test]
     fn a_lone_ampersand_an_impossible_character_or_an_unknown_entity_is_no_reference() {
-        let none = Entities::default();
+        let none = Vocabulary::new(Letters::Utf8);
         assert!(references_are_sound(b"?a=1&amp;b=2&#x10FFFF;", &none));
         assert!(references_are_sound(b"nothing", &none));
         let bad = [

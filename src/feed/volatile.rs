@@ -70,7 +70,7 @@ impl FromStr for ElementName {
         } else {
             ("", written)
         };
-        if !super::tag::is_name(local.as_bytes()) || local.contains(':') {
+        if !super::names::is_name(local.as_bytes()) || local.contains(':') {
             return Err(no_name());
         }
         Ok(Self { namespace: namespace.to_owned(), local: local.to_owned() })

@@ -88,6 +88,7 @@ impl<'s, 'b> Walk<'s, 'b> {
             context: Fingerprint::new(),
         };
         walk.add_context(source.label.as_bytes());
+        walk.add_context(&[u8::from(source.stands_alone)]);
         // Under another label the same bytes say something else.
         walk.envelope.include(source.label.as_bytes());
         walk
@@ -112,10 +113,7 @@ impl<'s, 'b> Walk<'s, 'b> {
                 self.space(event);
                 Ok(())
             }
-            Kind::Text | Kind::CData => {
-                self.text(event);
-                Ok(())
-            }
+            Kind::Text | Kind::CData => self.text(event),
             Kind::Comment => {
                 if matches!(self.inside, Inside::Nothing) {
                     self.envelope.leave_out(event.range.clone());
@@ -133,7 +131,8 @@ impl<'s, 'b> Walk<'s, 'b> {
         attributes: &[Attribute<'b>],
     ) -> Result<(), Unreadable> {
         let Some(dialect) = &self.dialect else {
-            self.dialect = Some(Dialect::of_root(self.scope.element(name)).ok_or(Unreadable)?);
+            let root = self.scope.element(name);
+            self.dialect = Some(Dialect::of_root(root).filter(|_| root.is_declared()).ok_or(Unreadable)?);
             self.add_context(self.source.bytes(event.range.clone()));
             return Ok(());
         };
@@ -250,9 +249,16 @@ impl<'s, 'b> Walk<'s, 'b> {
         }
     }
 
-    fn text(&mut self, event: &Event<'b>) {
+    fn text(&mut self, event: &Event<'b>) -> Result<(), Unreadable> {
         let bytes = self.source.bytes(event.range.clone());
+        let entry_ends_here = || self.entries.last().is_some_and(|last| last.range.end == event.range.start);
         match (&mut self.inside, event.kind) {
+            // With the entry cut out, what stands before it could make this the end of a CDATA section.
+            (Inside::Nothing, Kind::Text)
+                if (bytes.starts_with(b">") || bytes.starts_with(b"]>")) && entry_ends_here() =>
+            {
+                return Err(Unreadable);
+            }
             (Inside::Nothing, Kind::Text) => {
                 leave_out_spaces(&mut self.envelope, event.range.start, bytes);
             }
@@ -263,6 +269,7 @@ impl<'s, 'b> Walk<'s, 'b> {
             (Inside::Entry(entry), _) => entry.identity.text(bytes, true),
             (Inside::Nothing | Inside::Volatile(_) | Inside::Other, _) => {}
         }
+        Ok(())
     }
 
     fn add_context(&mut self, part: &[u8]) {

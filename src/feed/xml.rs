@@ -11,9 +11,9 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::{
-    aside,
-    doctype::{self, Entities},
+    aside, doctype,
     encoding::Source,
+    names::Vocabulary,
     tag::{self, Attribute, Unreadable},
     text,
 };
@@ -55,7 +55,7 @@ pub(super) struct Scanner<'s, 'b> {
     /// The names of the open elements.
     open: Vec<&'b [u8]>,
     attributes: Vec<Attribute<'b>>,
-    entities: Entities<'b>,
+    vocabulary: Vocabulary<'b>,
     /// An empty-element tag was handed out as a start, and its end is due.
     end_is_due: bool,
     seen_root: bool,
@@ -69,7 +69,7 @@ impl<'s, 'b> Scanner<'s, 'b> {
             position: source.start,
             open: Vec::new(),
             attributes: Vec::new(),
-            entities: Entities::default(),
+            vocabulary: Vocabulary::new(source.letters),
             end_is_due: false,
             seen_root: false,
             seen_doctype: false,
@@ -114,7 +114,7 @@ impl<'s, 'b> Scanner<'s, 'b> {
         if second_root || self.open.len() >= MOST_DEPTH {
             return Err(Unreadable);
         }
-        let (name, rest) = tag::parse(tag, self.source.names, &self.entities, &mut self.attributes)?;
+        let (name, rest) = tag::parse(tag, &self.vocabulary, &mut self.attributes)?;
         // Kept for declarations (Namespaces in XML 1.0, 3).
         if name.starts_with(b"xmlns:") {
             return Err(Unreadable);
@@ -158,9 +158,8 @@ impl<'s, 'b> Scanner<'s, 'b> {
         if !is_first || self.seen_root {
             return None;
         }
-        let (length, entities) = doctype::read(self.source, written)?;
-        self.entities = entities;
-        Some((Kind::Doctype, written.get(length..)?))
+        let rest = doctype::read(written, self.source.stands_alone, &mut self.vocabulary)?;
+        Some((Kind::Doctype, rest))
     }
 
     /// A processing instruction from behind its `<?`, or the XML declaration, which was read when the encoding was.
@@ -170,7 +169,7 @@ impl<'s, 'b> Scanner<'s, 'b> {
             [b'x', b'm', b'l', b' ' | b'\t' | b'\r' | b'\n', ..] if is_first => {
                 memmem::find(written, b"?>")?.checked_add(b"?>".len())
             }
-            _ => aside::instruction(written, self.source.names),
+            _ => aside::instruction(written, self.source.letters),
         };
         written.get(length?..)
     }
@@ -191,7 +190,7 @@ impl<'s, 'b> Scanner<'s, 'b> {
             };
             rest = match rest {
                 [] | [b'<', ..] => return Some((Kind::Text, rest)),
-                [b'&', ..] => rest.get(text::reference(rest, &self.entities)?..)?,
+                [b'&', ..] => rest.get(text::reference(rest, &self.vocabulary)?..)?,
                 // Only the end of a CDATA section may be written so.
                 [b']', b']', b'>', ..] => return None,
                 _ => rest.get(1..)?,
