@@ -94,6 +94,7 @@ impl<'s, 'b> Walk<'s, 'b> {
         walk
     }
 
+    #[inline]
     fn step(&mut self, event: &Event<'b>, attributes: &[Attribute<'b>]) -> Result<(), Unreadable> {
         match event.kind {
             Kind::Start(name) => {
