@@ -61,6 +61,9 @@ impl Distribution {
         if backlog.due_at != due.at {
             return store.drop_due(due).await;
         }
+        if backlog.from_seq > store.head(pair.topic)? {
+            return self.look_again(pair).await;
+        }
         let now = self.parts.clock.now();
         let Some(subscription) = store.subscription(pair)? else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;

@@ -17,6 +17,8 @@
 //!   gets its publications in order, with one request in flight (D20).
 //! - A backlog settles against the head under the topic's lock: no publication slips between "nothing more to send" and
 //!   the removal of the row.
+//! - A catch-up reaches past publications whose fan-outs are still to come. Its row stays, owing nothing, until those are
+//!   done: they pass over it, before a crash and after one.
 //! - A successful delivery writes nothing. What is repeated after a crash is bounded by `[delivery] batch`.
 //! - Whoever is slow loses the fan-out's attention after the patience, not its request.
 

@@ -2,6 +2,8 @@
 
 use tracing::{debug, info, warn};
 
+use std::time::Duration;
+
 use super::{Distribution, readers::claimed, schedule::next_try};
 use crate::{
     clock::Timestamp,
@@ -12,6 +14,10 @@ use crate::{
 };
 
 use super::parcel::Parcel;
+
+/// How soon it is looked at again whether a row that only holds fan-outs off may go, and how late at most.
+const SOONEST: Duration = Duration::from_millis(250);
+const LATEST: Duration = Duration::from_secs(30);
 
 /// What a try that did not succeed leaves behind.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +119,7 @@ impl Distribution {
         let old = store.backlog(pair)?;
         let backlog = Backlog {
             from_seq: old.map_or(from_seq, |old| old.from_seq.min(from_seq)),
+            passed: old.map_or(from_seq, |old| old.passed.max(from_seq)),
             attempts: u32::from(setback.counts),
             due_at: setback.due_at,
             since: old.map_or(now, |old| old.since),
@@ -149,19 +156,44 @@ impl Distribution {
         let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let Some(old) = store.backlog(pair)? else { return Ok(()) };
-        if reach.through >= store.head(pair.topic)? {
+        let needs_full = reach.owes_full || (old.needs_full && !reach.is_full);
+        self.move_on(pair, old, Backlog { attempts: 0, needs_full, ..old }, reach.through).await
+    }
+
+    /// A row behind the head: removes it if no fan-out needs to see it any more. What was published meanwhile is owed.
+    pub(super) async fn look_again(&self, pair: PairId) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let Some(old) = store.backlog(pair)? else { return Ok(()) };
+        self.move_on(pair, old, old, old.from_seq.saturating_sub(1)).await
+    }
+
+    /// Takes a backlog to where everything through a publication has arrived. The caller holds both locks.
+    async fn move_on(
+        &self,
+        pair: PairId,
+        old: Backlog,
+        new: Backlog,
+        through: u64,
+    ) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let now = self.parts.clock.now();
+        let from_seq = through.saturating_add(1);
+        let backlog = if through < store.head(pair.topic)? {
+            Backlog { from_seq, due_at: now, ..new }
+        } else if old.passed < through && store.next_fanout(pair.topic)?.is_some_and(|id| id.seq <= through) {
+            // Without a row that fan-out would send it again, and what is older after what is newer. How long the others
+            // take nobody knows: it is looked at again when it has waited for as long again.
+            let since = if old.last == LastOutcome::Ahead { old.since } else { now };
+            let pause = now.since(since).clamp(SOONEST, LATEST);
+            let due_at = now.after(self.parts.random.jitter(pause, 0.2));
+            Backlog { from_seq, due_at, since, last: LastOutcome::Ahead, ..new }
+        } else {
             return store.commit(Record::BacklogSettled { pair, was: old.due_at }.into()).await;
-        }
-        let due_at = self.parts.clock.now();
-        let backlog = Backlog {
-            from_seq: reach.through.saturating_add(1),
-            attempts: 0,
-            due_at,
-            needs_full: reach.owes_full || (old.needs_full && !reach.is_full),
-            ..old
         };
         store.commit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;
-        self.poke.due(due_at);
+        self.poke.due(backlog.due_at);
         Ok(())
     }
 

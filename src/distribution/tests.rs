@@ -176,6 +176,7 @@ impl Scene {
     async fn fall_behind(&self, from_seq: u64) {
         let backlog = Backlog {
             from_seq,
+            passed: from_seq,
             attempts: 0,
             due_at: NOW,
             since: NOW,

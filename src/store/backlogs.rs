@@ -29,12 +29,17 @@ pub enum LastOutcome {
     Unreachable,
     /// A request that would change the subscription's secret is being verified (V16).
     Held,
+    /// It has everything; the row keeps the fan-outs that still come to it from sending some of that again.
+    Ahead,
 }
 
 /// From which publication on a subscription still has to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backlog {
+    /// Behind the head, where nothing is owed.
     pub from_seq: u64,
+    /// The last publication whose fan-out is known to be done with the subscription.
+    pub passed: u64,
     /// Failed tries so far.
     pub attempts: u32,
     pub due_at: Timestamp,

@@ -43,6 +43,7 @@ fn subscription(name: &str) -> (PairId, Subscription) {
 fn backlog(due: u64) -> Backlog {
     Backlog {
         from_seq: 8,
+        passed: 8,
         attempts: 1,
         due_at: at(due),
         since: at(1),
