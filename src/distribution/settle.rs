@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     outbound::{Change, Gate, Outcome, Why},
     protocol::PairId,
-    store::{Backlog, LastOutcome, Record, StoreError, Subscription},
+    store::{Backlog, LastOutcome, NeedsFull, Record, StoreError, Subscription},
     telemetry::Delivered,
 };
 
@@ -35,8 +35,8 @@ pub(super) struct Reach {
     pub(super) through: u64,
     /// Whether it is the whole document, and not only what was missed.
     pub(super) is_full: bool,
-    /// Whether the whole document is owed all the same.
-    pub(super) owes_full: bool,
+    /// For what the whole document is owed all the same.
+    pub(super) owes_full: NeedsFull,
 }
 
 impl Distribution {
@@ -106,7 +106,7 @@ impl Distribution {
         &self,
         pair: PairId,
         from_seq: u64,
-        needs_full: bool,
+        needs_full: NeedsFull,
         setback: Setback,
     ) -> Result<(), StoreError> {
         let store = &self.parts.store;
@@ -124,7 +124,7 @@ impl Distribution {
             due_at: setback.due_at,
             since: old.map_or(now, |old| old.since),
             last: setback.last,
-            needs_full: needs_full || old.is_some_and(|old| old.needs_full),
+            needs_full: old.map_or(needs_full, |old| old.needs_full.max(needs_full)),
         };
         let was = old.map(|old| old.due_at);
         store.commit(Record::BacklogPut { pair, backlog, was }.into()).await?;
@@ -156,7 +156,8 @@ impl Distribution {
         let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let Some(old) = store.backlog(pair)? else { return Ok(()) };
-        let needs_full = reach.owes_full || (old.needs_full && !reach.is_full);
+        let still = if reach.is_full { NeedsFull::No } else { old.needs_full };
+        let needs_full = reach.owes_full.max(still);
         self.move_on(pair, old, Backlog { attempts: 0, needs_full, ..old }, reach.through).await
     }
 

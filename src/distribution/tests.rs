@@ -15,8 +15,8 @@ use crate::{
     outbound::{Answer, BreakerRules, LaneRules, Outgoing, Sending},
     protocol::{Algorithm, CallbackId, CallbackUrl, PairId, Profile, Secret, TopicUrl, signature},
     store::{
-        Backlog, Commit, Due, DueKind, FanOut, FanOutId, LastOutcome, Publication, Record, StoreOptions,
-        Subscription, Topic, Validators,
+        Backlog, Commit, Due, DueKind, FanOut, FanOutId, LastOutcome, NeedsFull, Publication, Record,
+        StoreOptions, Subscription, Topic, Validators,
     },
 };
 
@@ -181,7 +181,7 @@ impl Scene {
             due_at: NOW,
             since: NOW,
             last: LastOutcome::LaneFull,
-            needs_full: false,
+            needs_full: NeedsFull::No,
         };
         let record = Record::BacklogPut { pair: self.pair, backlog, was: None };
         self.store.commit(record.into()).await.unwrap();

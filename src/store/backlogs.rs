@@ -46,8 +46,17 @@ pub struct Backlog {
     /// When it began.
     pub since: Timestamp,
     pub last: LastOutcome,
-    /// What it missed is no longer kept, or was never sent: the whole document goes next (D18).
-    pub needs_full: bool,
+    pub needs_full: NeedsFull,
+}
+
+/// Whether the whole document goes next, and what for: the stronger reason is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum NeedsFull {
+    No,
+    /// It never got one (D03). What is new does as well where the document is large (D26).
+    First,
+    /// Some of what it missed is no longer kept (D18). Nothing else makes up for that.
+    Lost,
 }
 
 impl Store {

@@ -48,7 +48,7 @@ fn backlog(due: u64) -> Backlog {
         due_at: at(due),
         since: at(1),
         last: LastOutcome::Status(503),
-        needs_full: false,
+        needs_full: NeedsFull::No,
     }
 }
 
