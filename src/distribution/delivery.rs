@@ -120,7 +120,7 @@ impl Delivery {
             Outcome::Accepted => self.distribution.caught_up(self.pair, self.reach).await,
             Outcome::Gone => self.end().await,
             Outcome::Later { .. } => {
-                self.distribution.put_off(self.pair, self.distribution.setback(0, &outcome)).await
+                self.distribution.put_off(self.pair, self.seq, self.distribution.setback(0, &outcome)).await
             }
         };
         settled.err()

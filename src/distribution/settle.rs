@@ -111,8 +111,8 @@ impl Distribution {
     ) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        // Unsubscribed meanwhile: nothing waits for what is gone (D22).
-        if store.subscription(pair)?.is_none() {
+        // Unsubscribed meanwhile: nothing waits for what is gone, nor for what is from before a return (D22).
+        if store.subscription(pair)?.is_none_or(|subscription| subscription.since_seq >= from_seq) {
             return Ok(());
         }
         let now = self.parts.clock.now();
@@ -132,11 +132,11 @@ impl Distribution {
         Ok(())
     }
 
-    /// Puts a backlog off after a try that failed, or that could not be made.
-    pub(super) async fn put_off(&self, pair: PairId, setback: Setback) -> Result<(), StoreError> {
+    /// Puts a backlog off after a try of this publication that failed, or that could not be made.
+    pub(super) async fn put_off(&self, pair: PairId, seq: u64, setback: Setback) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        let Some(old) = store.backlog(pair)? else { return Ok(()) };
+        let Some(old) = self.backlog_of(pair, seq)? else { return Ok(()) };
         let backlog = Backlog {
             attempts: old.attempts.saturating_add(u32::from(setback.counts)),
             due_at: setback.due_at,
@@ -155,10 +155,16 @@ impl Distribution {
         // Held against the commit that moves the head: either it sees this backlog, or this sees its head.
         let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        let Some(old) = store.backlog(pair)? else { return Ok(()) };
+        let Some(old) = self.backlog_of(pair, reach.through)? else { return Ok(()) };
         let still = if reach.is_full { NeedsFull::No } else { old.needs_full };
         let needs_full = reach.owes_full.max(still);
         self.move_on(pair, old, Backlog { attempts: 0, needs_full, ..old }, reach.through).await
+    }
+
+    /// The backlog that a publication waits in. One that begins behind it is of a subscription that has left and come
+    /// back since: what became of the old one's request is nothing to it (D22).
+    fn backlog_of(&self, pair: PairId, seq: u64) -> Result<Option<Backlog>, StoreError> {
+        Ok(self.parts.store.backlog(pair)?.filter(|backlog| backlog.from_seq <= seq))
     }
 
     /// A row behind the head: removes it if no fan-out needs to see it any more. What was published meanwhile is owed.

@@ -1,7 +1,10 @@
 //! Publications that wait behind a fan-out that takes its time, and a reader who gets them by a way of its own: none of
-//! them comes again when its own turn comes (D20).
+//! them comes again when its own turn comes (D20), and what an ended subscription was sent is nothing to the one that
+//! came back (D22).
 
-use crate::harness::{Callback, Delivery, Feed, Flavour, Gate, Page, Reply, Settings, Stage, Topic, soon};
+use crate::harness::{
+    Callback, Delivery, Feed, Flavour, Form, Gate, Page, Reply, Settings, Stage, Topic, soon,
+};
 
 /// A hub whose fan-outs wait for who is held, so that what is published next waits for them.
 async fn patient() -> Stage {
@@ -127,4 +130,39 @@ async fn d20_d03_what_came_with_the_whole_document_does_not_come_again() {
     reader.delivered_where("the fence", |one| of_reader.has_in(&one.body, &fence)).await;
     let bodies: Vec<_> = reader.deliveries().into_iter().map(|one| one.body).collect();
     assert_eq!(bodies, [whole, feed.only(&[fence])]);
+}
+
+/// Who left while a request was under way, and came back behind it, is not owed what was published in between, whatever
+/// comes of that request.
+#[tokio::test]
+async fn d22_the_late_answer_of_who_left_is_nothing_to_who_came_back() {
+    let stage = Stage::set().await;
+    let topic = stage.publisher.topic("/feed");
+    let (keeper, reader) = (stage.subscriber.callback("/keeper"), stage.subscriber.callback("/reader"));
+    stage.subscribe_03(&topic, &keeper).await;
+    stage.subscribe_03(&topic, &reader).await;
+    let mut feed = Feed::new(Flavour::Atom, 2, &topic.url(), &[stage.hub.url()]);
+    let gate = Gate::closed();
+    reader.reply([Reply::Held(gate.clone())]);
+    publish_one(&stage, &topic, &mut feed).await;
+    reader.attempted(1).await;
+    stage.accept_sync(&Form::unsubscribe(&topic, &reader)).await;
+    publish_one(&stage, &topic, &mut feed).await;
+    keeper.delivered(2).await;
+    stage.subscribe_03(&topic, &reader).await;
+    let mut missed = Vec::new();
+    for count in 3..=4 {
+        missed.push(publish_one(&stage, &topic, &mut feed).await);
+        // The second is not sent to anybody before the first has been dealt with.
+        keeper.delivered(count).await;
+    }
+    gate.open();
+    let last = missed[1].clone();
+    let of_reader = feed.clone();
+    reader.delivered_where("what it missed", |one| of_reader.has_in(&one.body, &last)).await;
+    let got = reader.deliveries().split_off(1);
+    let mut got: Vec<_> = got.iter().flat_map(|one| feed.found_in(&one.body)).collect();
+    got.sort();
+    missed.sort();
+    assert_eq!(got, missed);
 }
