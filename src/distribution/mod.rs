@@ -57,6 +57,7 @@ use crate::{
 use compose::Composer;
 use holds::Holds;
 use in_flight::InFlight;
+use readers::Changed;
 
 /// What the room is built from.
 #[derive(Debug)]
@@ -84,6 +85,8 @@ pub struct Distribution {
     parts: Parts,
     in_flight: InFlight,
     holds: Holds,
+    /// Counts of readers that changed a moment ago.
+    changed: Changed,
     composer: Composer,
     /// A fan-out was added.
     added: Notify,
@@ -98,6 +101,7 @@ impl Distribution {
             parts,
             in_flight: InFlight::default(),
             holds: Holds::default(),
+            changed: Changed::default(),
             composer,
             added: Notify::new(),
             poke: Poke::new(),

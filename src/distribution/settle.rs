@@ -52,7 +52,7 @@ impl Distribution {
         let now = parts.clock.now();
         let outcome = Outcome::of(answer.as_ref(), now, parts.delivery.retry_after_max);
         parts.metrics.deliveries.add(label(&outcome));
-        // Who no longer says for how many it stands, stands for itself (D19).
+        // Who does not say for how many it stands, stands for itself (D19).
         let stands_for = answer
             .ok()
             .filter(|_| outcome == Outcome::Accepted)
