@@ -61,20 +61,23 @@ impl Distribution {
         if backlog.due_at != due.at {
             return store.drop_due(due).await;
         }
+        if backlog.from_seq > store.head(pair.topic)? {
+            return self.look_again(pair).await;
+        }
         let now = self.parts.clock.now();
         let Some(subscription) = store.subscription(pair)? else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
         };
         // Out of its lease, or still being told by a request that is under way: not now.
         if !subscription.is_active_at(now) {
-            return self.wait(pair, LastOutcome::Slow).await;
+            return self.wait(pair, &backlog, LastOutcome::Slow).await;
         }
         let Some(flying) = self.in_flight.enter(pair) else {
-            return self.wait(pair, LastOutcome::Slow).await;
+            return self.wait(pair, &backlog, LastOutcome::Slow).await;
         };
         let host = subscription.callback.host_key();
         let permit = timeout(self.parts.delivery.patience, self.parts.lanes.enter(host.as_str())).await;
-        let Ok(_permit) = permit else { return self.wait(pair, LastOutcome::LaneFull).await };
+        let Ok(_permit) = permit else { return self.wait(pair, &backlog, LastOutcome::LaneFull).await };
         let composed = self.composer.compose(pair.topic, backlog.from_seq, backlog.needs_full).await?;
         let Some(composed) = composed else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
@@ -89,16 +92,16 @@ impl Distribution {
         }
         let now = self.parts.clock.now();
         if !subscription.is_active_at(now) {
-            return self.wait(pair, LastOutcome::Slow).await;
+            return self.wait(pair, &backlog, LastOutcome::Slow).await;
         }
         if let Some(due_at) = self.holds.until(pair, now) {
             let setback = Setback { last: LastOutcome::Held, due_at, counts: false };
-            return self.put_off(pair, setback).await;
+            return self.put_off(pair, backlog.from_seq, setback).await;
         }
         // Asked last: who is let through as the probe of an open breaker has to send.
         if let Some(due_at) = self.breaker_wait(&subscription) {
             let setback = Setback { last: LastOutcome::BreakerOpen, due_at, counts: false };
-            return self.put_off(pair, setback).await;
+            return self.put_off(pair, backlog.from_seq, setback).await;
         }
         debug!(octets = composed.parcel.len(), through = composed.reach.through, "catching up");
         let outcome = self.try_once(pair, &subscription, &composed.parcel).await;
@@ -108,17 +111,19 @@ impl Distribution {
             Outcome::Accepted => self.caught_up(pair, composed.reach).await,
             // Renewed meanwhile: what the old one refused is owed to the new one.
             Outcome::Gone if !self.end(pair, &subscription).await? => {
-                self.wait(pair, LastOutcome::Status(410)).await
+                self.wait(pair, &backlog, LastOutcome::Status(410)).await
             }
             Outcome::Gone => Ok(()),
-            Outcome::Later { .. } => self.put_off(pair, self.setback(backlog.attempts, &outcome)).await,
+            Outcome::Later { .. } => {
+                self.put_off(pair, backlog.from_seq, self.setback(backlog.attempts, &outcome)).await
+            }
         }
     }
 
     /// Puts a backlog off for a little: nothing was tried.
-    async fn wait(&self, pair: PairId, last: LastOutcome) -> Result<(), StoreError> {
+    async fn wait(&self, pair: PairId, backlog: &Backlog, last: LastOutcome) -> Result<(), StoreError> {
         let pause = self.parts.random.jitter(self.parts.delivery.patience.saturating_mul(2), 0.5);
         let due_at = self.parts.clock.now().after(pause);
-        self.put_off(pair, Setback { last, due_at, counts: false }).await
+        self.put_off(pair, backlog.from_seq, Setback { last, due_at, counts: false }).await
     }
 }

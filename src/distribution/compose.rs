@@ -16,7 +16,7 @@ use super::{Parts, parcel::Parcel, settle::Reach};
 use crate::{
     feed::{self, Document, Entry, EntryDigest, EntryId, Format, JsonFeed, Reading, Rendered, Volatile},
     protocol::TopicId,
-    store::{Publication, PublishedEntry, Store, StoreError, TopicDocument},
+    store::{NeedsFull, Publication, PublishedEntry, Store, StoreError, TopicDocument},
 };
 
 /// Documents kept for the next subscriber with the same backlog: when a thousand come back at once they mostly missed
@@ -44,7 +44,7 @@ struct Wanted {
     topic: TopicId,
     from_seq: u64,
     head: u64,
-    needs_full: bool,
+    needs_full: NeedsFull,
 }
 
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ impl Composer {
         &self,
         topic: TopicId,
         from_seq: u64,
-        needs_full: bool,
+        needs_full: NeedsFull,
     ) -> Result<Option<Arc<Composed>>, StoreError> {
         let head = self.store.head(topic)?;
         let wanted = Wanted { topic, from_seq, head, needs_full };
@@ -137,12 +137,15 @@ fn compose(
         return Ok(whole(document));
     };
     // What is kept of it does not make up for what is not, and the document may have lost entries of either.
-    let is_lost = *first_seq != from_seq;
-    let needs_full = wanted.needs_full || is_lost;
+    let needs_full = if *first_seq == from_seq { wanted.needs_full } else { NeedsFull::Lost };
     // The document of the same fetch: it holds the other parts of that fetch as well.
     let newest = document.as_ref().filter(|found| found.publication.first_of_fetch == last.first_of_fetch);
-    let is_small = |document: &&TopicDocument| document.publication.document_length <= FULL_AT_MOST;
-    if let Some(document) = newest.filter(|document| needs_full && (is_lost || is_small(document))) {
+    let is_due = |document: &&TopicDocument| match needs_full {
+        NeedsFull::No => false,
+        NeedsFull::First => document.publication.document_length <= FULL_AT_MOST,
+        NeedsFull::Lost => true,
+    };
+    if let Some(document) = newest.filter(is_due) {
         let body = if last.format == Format::Opaque {
             document.body.clone()
         } else {
@@ -180,7 +183,7 @@ fn whole(document: Option<TopicDocument>) -> Option<Composed> {
 
 /// The whole of a document, perhaps with more behind it.
 fn full(through: u64, publication: &Publication, body: Vec<u8>) -> Composed {
-    let reach = Reach { through, is_full: true, owes_full: false };
+    let reach = Reach { through, is_full: true, owes_full: NeedsFull::No };
     let parcel = Arc::new(Parcel::new(publication, body));
     Composed { parcel, reach, first_of_fetch: publication.first_of_fetch }
 }

@@ -112,14 +112,14 @@ impl Shelf {
         self.store.commit(commit).await.unwrap();
     }
 
-    fn compose(&self, from_seq: u64, needs_full: bool) -> Option<Composed> {
+    fn compose(&self, from_seq: u64, needs_full: NeedsFull) -> Option<Composed> {
         let wanted = Wanted { topic: TOPIC, from_seq, head: self.head, needs_full };
         compose(&self.store, &self.volatile, &self.limits, wanted).unwrap()
     }
 
     /// What a reader gets in one catch-up after the other.
     fn caught_up(&self, mut from_seq: u64) -> Vec<(Vec<u8>, Reach)> {
-        let (mut got, mut needs_full) = (Vec::new(), false);
+        let (mut got, mut needs_full) = (Vec::new(), NeedsFull::No);
         while from_seq <= self.head {
             let composed = self.compose(from_seq, needs_full).unwrap();
             from_seq = composed.reach.through + 1;
@@ -190,9 +190,9 @@ async fn d18_where_nothing_is_kept_any_more_the_whole_document_is_sent() {
     shelf.publish_ids(&[("a", 1)]).await;
     shelf.publish_ids(&[("b", 1), ("a", 1)]).await;
     shelf.drop_through(2).await;
-    let composed = shelf.compose(2, false).unwrap();
+    let composed = shelf.compose(2, NeedsFull::No).unwrap();
     assert_eq!(composed.parcel.body(), window(&[("b", 1), ("a", 1)]).as_bytes());
-    assert_eq!(composed.reach, Reach { through: 2, is_full: true, owes_full: false });
+    assert_eq!(composed.reach, Reach { through: 2, is_full: true, owes_full: NeedsFull::No });
 }
 
 /// What is dropped is made up for by the document, and what has left the document by what is kept.
@@ -207,7 +207,7 @@ async fn d18_where_some_are_no_longer_kept_the_whole_document_comes_with_what_is
     let got = shelf.caught_up(2);
     assert_eq!(counts(&got[0].0, &[("old", 1), ("lost", 1), ("kept", 1), ("new", 1)]), [0, 1, 1, 1]);
     assert_eq!(got.len(), 1);
-    assert_eq!(got[0].1, Reach { through: 4, is_full: true, owes_full: false });
+    assert_eq!(got[0].1, Reach { through: 4, is_full: true, owes_full: NeedsFull::No });
 }
 
 /// Where it does not fit into one, the whole is owed until the last of them.
@@ -222,10 +222,31 @@ async fn d18_the_whole_document_stays_owed_where_what_is_kept_takes_several() {
     let got = shelf.caught_up(1);
     let all = [("lost", 1), ("a", 1), ("b", 1), ("c", 1)];
     assert_eq!(counts(&got[0].0, &all), [0, 1, 1, 0]);
-    assert_eq!(got[0].1, Reach { through: 3, is_full: false, owes_full: true });
+    assert_eq!(got[0].1, Reach { through: 3, is_full: false, owes_full: NeedsFull::Lost });
     assert_eq!(counts(&got[1].0, &all), [1, 0, 0, 1]);
-    assert_eq!(got[1].1, Reach { through: 4, is_full: true, owes_full: false });
+    assert_eq!(got[1].1, Reach { through: 4, is_full: true, owes_full: NeedsFull::No });
     assert_eq!(got.len(), 2);
+}
+
+/// Only a first document is left at what is new where it is large (D26): what is lost stands nowhere else.
+#[tokio::test]
+async fn d18_the_whole_document_makes_up_for_what_is_lost_however_large_it_is() {
+    let mut shelf = Shelf::new(2);
+    let large = "x".repeat(usize::try_from(FULL_AT_MOST).unwrap());
+    let feed = |id: &str| {
+        let entries = [id, "lost"].map(|id| format!("\n<entry><id>{id}</id><n>1</n></entry>")).concat();
+        format!("{ATOM}<subtitle>{large}</subtitle>{entries}</feed>")
+    };
+    for id in ["first", "a", "b", "c"] {
+        shelf.publish(feed(id).as_bytes()).await;
+    }
+    assert!(!shelf.compose(4, NeedsFull::First).unwrap().reach.is_full);
+    shelf.drop_through(1).await;
+    let got = shelf.caught_up(1);
+    let all = [("a", 1), ("b", 1), ("lost", 1), ("c", 1)];
+    let counted: Vec<_> = got.iter().map(|(body, _)| counts(body, &all)).collect();
+    assert_eq!(counted, [[1, 1, 0, 0], [0, 0, 1, 1]]);
+    assert_eq!(got[1].1, Reach { through: 4, is_full: true, owes_full: NeedsFull::No });
 }
 
 #[tokio::test]
@@ -258,7 +279,7 @@ fn the_documents_kept_are_bounded_in_number_and_in_octets() {
     };
     let of = |octets: usize| full(1, &publication, vec![b'x'; octets]);
     let kept = |count: u64, octets: usize| {
-        let wanted = |head| Wanted { topic: TOPIC, from_seq: 1, head, needs_full: false };
+        let wanted = |head| Wanted { topic: TOPIC, from_seq: 1, head, needs_full: NeedsFull::No };
         (0..count).map(|head| (wanted(head), Arc::new(of(octets)))).collect::<HashMap<_, _>>()
     };
     assert!(has_room(&kept(31, 1), &of(1)));

@@ -23,7 +23,7 @@ use crate::{
     clock::Timestamp,
     outbound::Outcome,
     protocol::{CallbackId, PairId},
-    store::{LastOutcome, StoreError, Subscription},
+    store::{LastOutcome, NeedsFull, StoreError, Subscription},
 };
 
 /// A request that got its permit late still gets this long before it counts as slow.
@@ -94,7 +94,7 @@ impl Delivery {
             return None;
         }
         if let Some(until) = distribution.holds.until(self.pair, now) {
-            let held = distribution.fall_behind_held(self.pair, self.seq, self.reach.is_full, until).await;
+            let held = distribution.fall_behind_held(self.pair, self.seq, self.needs_full(), until).await;
             self.report(held).await;
             return None;
         }
@@ -120,7 +120,7 @@ impl Delivery {
             Outcome::Accepted => self.distribution.caught_up(self.pair, self.reach).await,
             Outcome::Gone => self.end().await,
             Outcome::Later { .. } => {
-                self.distribution.put_off(self.pair, self.distribution.setback(0, &outcome)).await
+                self.distribution.put_off(self.pair, self.seq, self.distribution.setback(0, &outcome)).await
             }
         };
         settled.err()
@@ -133,7 +133,7 @@ impl Delivery {
             Outcome::Gone => self.end().await,
             Outcome::Later { .. } => {
                 let setback = self.distribution.setback(0, outcome);
-                self.distribution.fall_behind(self.pair, self.seq, self.reach.is_full, setback).await
+                self.distribution.fall_behind(self.pair, self.seq, self.needs_full(), setback).await
             }
         }
     }
@@ -148,7 +148,12 @@ impl Delivery {
 
     async fn set_back(&self, last: LastOutcome, due_at: Timestamp) -> Result<(), StoreError> {
         let setback = Setback { last, due_at, counts: false };
-        self.distribution.fall_behind(self.pair, self.seq, self.reach.is_full, setback).await
+        self.distribution.fall_behind(self.pair, self.seq, self.needs_full(), setback).await
+    }
+
+    /// What is owed if this does not arrive.
+    fn needs_full(&self) -> NeedsFull {
+        if self.reach.is_full { NeedsFull::First } else { NeedsFull::No }
     }
 
     async fn report(&self, settled: Result<(), StoreError>) {

@@ -29,7 +29,7 @@ use crate::{
     config::FirstDelivery,
     feed::Format,
     protocol::{CallbackId, PairId, Profile, TopicId},
-    store::{Commit, FanOut, FanOutId, Publication, Readers, Record, StoreError, Subscription},
+    store::{Commit, FanOut, FanOutId, NeedsFull, Publication, Readers, Record, StoreError, Subscription},
 };
 
 /// Subscriptions read at once: large enough to make a read cheap, small enough to stay in cache.
@@ -298,7 +298,8 @@ impl<'a> FanOutRun<'a> {
     /// disk would be repeated by the fan-outs that follow.
     async fn full(&mut self) -> Result<Option<Arc<Composed>>, StoreError> {
         if self.full.is_none() {
-            let composed = self.distribution.composer.compose(self.id.topic, self.id.seq, true).await?;
+            let composed =
+                self.distribution.composer.compose(self.id.topic, self.id.seq, NeedsFull::First).await?;
             self.full = composed.filter(|composed| {
                 composed.reach.is_full && composed.first_of_fetch == self.publication.first_of_fetch
             });
@@ -313,7 +314,7 @@ impl<'a> FanOutRun<'a> {
         report: &mpsc::Sender<Result<CallbackId, StoreError>>,
     ) -> Result<(), StoreError> {
         let is_full = self.is_full(&subscription);
-        let mut reach = Reach { through: self.id.seq, is_full, owes_full: false };
+        let mut reach = Reach { through: self.id.seq, is_full, owes_full: NeedsFull::No };
         let parcel = if is_full {
             // It holds the other parts of the fetch as well.
             self.full().await?.map(|composed| {

@@ -16,7 +16,7 @@ use super::{Distribution, settle::Setback};
 use crate::{
     clock::Timestamp,
     protocol::PairId,
-    store::{Backlog, LastOutcome, Record, StoreError},
+    store::{Backlog, LastOutcome, NeedsFull, Record, StoreError},
 };
 
 /// Until when each waits; bounded by the pending intents.
@@ -68,7 +68,7 @@ impl Distribution {
         &self,
         pair: PairId,
         from_seq: u64,
-        needs_full: bool,
+        needs_full: NeedsFull,
         until: Timestamp,
     ) -> Result<(), StoreError> {
         let setback = Setback { last: LastOutcome::Held, due_at: until, counts: false };

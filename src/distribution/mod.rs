@@ -17,6 +17,8 @@
 //!   gets its publications in order, with one request in flight (D20).
 //! - A backlog settles against the head under the topic's lock: no publication slips between "nothing more to send" and
 //!   the removal of the row.
+//! - A catch-up reaches past publications whose fan-outs are still to come. Its row stays, owing nothing, until those are
+//!   done: they pass over it, before a crash and after one.
 //! - A successful delivery writes nothing. What is repeated after a crash is bounded by `[delivery] batch`.
 //! - Whoever is slow loses the fan-out's attention after the patience, not its request.
 
@@ -55,6 +57,7 @@ use crate::{
 use compose::Composer;
 use holds::Holds;
 use in_flight::InFlight;
+use readers::Changed;
 
 /// What the room is built from.
 #[derive(Debug)]
@@ -82,6 +85,8 @@ pub struct Distribution {
     parts: Parts,
     in_flight: InFlight,
     holds: Holds,
+    /// Counts of readers that changed a moment ago.
+    changed: Changed,
     composer: Composer,
     /// A fan-out was added.
     added: Notify,
@@ -96,6 +101,7 @@ impl Distribution {
             parts,
             in_flight: InFlight::default(),
             holds: Holds::default(),
+            changed: Changed::default(),
             composer,
             added: Notify::new(),
             poke: Poke::new(),

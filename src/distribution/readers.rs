@@ -1,16 +1,50 @@
 //! How many readers a topic has, for the publisher's log: subscribers that are services say for how many they stand
 //! (D19), and fan-outs, which see every subscription anyway, add them up.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::HeaderMap;
 use tracing::debug;
 
 use super::Distribution;
 use crate::{
+    clock::Timestamp,
     protocol::{HostKey, PairId},
     store::{Readers, Record, StoreError, Subscription},
 };
+
+/// How long the count of one subscription stays as it is at least. Of a service with several machines some may say it and
+/// others not: each answer would be a write.
+const STAYS: Duration = Duration::from_mins(1);
+/// Changes remembered for that time: so many in a minute are no load.
+const REMEMBERED: usize = 4096;
+
+/// Which counts were changed a moment ago. In memory only: what a restart forgets is at most written once more.
+#[derive(Debug, Default)]
+pub(super) struct Changed(Mutex<HashMap<PairId, Timestamp>>);
+
+impl Changed {
+    /// Whether the count of this one may change now; then it is taken to have changed.
+    fn may(&self, pair: PairId, now: Timestamp) -> bool {
+        let mut changed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = |at: &Timestamp| now.since(*at) < STAYS;
+        if changed.get(&pair).is_some_and(is_recent) {
+            return false;
+        }
+        if changed.len() >= REMEMBERED {
+            changed.retain(|_, at| is_recent(at));
+        }
+        let has_room = changed.len() < REMEMBERED;
+        if has_room {
+            changed.insert(pair, now);
+        }
+        has_room
+    }
+}
 
 /// What a subscriber says in its answer: a decimal number, above zero.
 pub(super) fn claimed(headers: &HeaderMap) -> Option<u32> {
@@ -42,9 +76,12 @@ impl Tally {
 }
 
 impl Distribution {
-    /// Notes for how many readers a subscriber stands now. It is no news with almost every delivery, so the successful
-    /// path still writes nothing.
+    /// Notes for how many readers a subscriber stands now, unless that has changed a moment ago: whatever the answers
+    /// say, the successful path writes next to nothing.
     pub(super) async fn note_readers(&self, pair: PairId, stands_for: u32) -> Result<(), StoreError> {
+        if !self.changed.may(pair, self.parts.clock.now()) {
+            return Ok(());
+        }
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let Some(current) = store.subscription(pair)? else { return Ok(()) };
@@ -58,6 +95,26 @@ impl Distribution {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{CallbackId, TopicId};
+
+    fn pair(number: u16) -> PairId {
+        let mut octets = [0; 16];
+        octets[..2].copy_from_slice(&number.to_be_bytes());
+        PairId { topic: TopicId::from_bytes([1; 16]), callback: CallbackId::from_bytes(octets) }
+    }
+
+    #[test]
+    fn d19_a_count_changes_once_in_a_while_and_no_more_of_them_than_are_remembered() {
+        let changed = Changed::default();
+        let (start, end) = (Timestamp::from_millis(1), Timestamp::from_millis(60_001));
+        assert!(changed.may(pair(0), start));
+        assert!(!changed.may(pair(0), Timestamp::from_millis(60_000)));
+        assert!(changed.may(pair(0), end));
+        let may = |at| (1..=5000).filter(|number| changed.may(pair(*number), at)).count();
+        assert_eq!(may(end), REMEMBERED - 1);
+        assert_eq!(may(end), 0);
+        assert_eq!(may(end.after(STAYS)), REMEMBERED);
+    }
 
     #[test]
     fn d19_a_claim_is_a_number_above_zero() {

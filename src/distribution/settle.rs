@@ -2,16 +2,22 @@
 
 use tracing::{debug, info, warn};
 
+use std::time::Duration;
+
 use super::{Distribution, readers::claimed, schedule::next_try};
 use crate::{
     clock::Timestamp,
     outbound::{Change, Gate, Outcome, Why},
     protocol::PairId,
-    store::{Backlog, LastOutcome, Record, StoreError, Subscription},
+    store::{Backlog, LastOutcome, NeedsFull, Record, StoreError, Subscription},
     telemetry::Delivered,
 };
 
 use super::parcel::Parcel;
+
+/// How soon it is looked at again whether a row that only holds fan-outs off may go, and how late at most.
+const SOONEST: Duration = Duration::from_millis(250);
+const LATEST: Duration = Duration::from_secs(30);
 
 /// What a try that did not succeed leaves behind.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +35,8 @@ pub(super) struct Reach {
     pub(super) through: u64,
     /// Whether it is the whole document, and not only what was missed.
     pub(super) is_full: bool,
-    /// Whether the whole document is owed all the same.
-    pub(super) owes_full: bool,
+    /// For what the whole document is owed all the same.
+    pub(super) owes_full: NeedsFull,
 }
 
 impl Distribution {
@@ -46,7 +52,7 @@ impl Distribution {
         let now = parts.clock.now();
         let outcome = Outcome::of(answer.as_ref(), now, parts.delivery.retry_after_max);
         parts.metrics.deliveries.add(label(&outcome));
-        // Who no longer says for how many it stands, stands for itself (D19).
+        // Who does not say for how many it stands, stands for itself (D19).
         let stands_for = answer
             .ok()
             .filter(|_| outcome == Outcome::Accepted)
@@ -100,24 +106,25 @@ impl Distribution {
         &self,
         pair: PairId,
         from_seq: u64,
-        needs_full: bool,
+        needs_full: NeedsFull,
         setback: Setback,
     ) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        // Unsubscribed meanwhile: nothing waits for what is gone (D22).
-        if store.subscription(pair)?.is_none() {
+        // Unsubscribed meanwhile: nothing waits for what is gone, nor for what is from before a return (D22).
+        if store.subscription(pair)?.is_none_or(|subscription| subscription.since_seq >= from_seq) {
             return Ok(());
         }
         let now = self.parts.clock.now();
         let old = store.backlog(pair)?;
         let backlog = Backlog {
             from_seq: old.map_or(from_seq, |old| old.from_seq.min(from_seq)),
+            passed: old.map_or(from_seq, |old| old.passed.max(from_seq)),
             attempts: u32::from(setback.counts),
             due_at: setback.due_at,
             since: old.map_or(now, |old| old.since),
             last: setback.last,
-            needs_full: needs_full || old.is_some_and(|old| old.needs_full),
+            needs_full: old.map_or(needs_full, |old| old.needs_full.max(needs_full)),
         };
         let was = old.map(|old| old.due_at);
         store.commit(Record::BacklogPut { pair, backlog, was }.into()).await?;
@@ -125,11 +132,11 @@ impl Distribution {
         Ok(())
     }
 
-    /// Puts a backlog off after a try that failed, or that could not be made.
-    pub(super) async fn put_off(&self, pair: PairId, setback: Setback) -> Result<(), StoreError> {
+    /// Puts a backlog off after a try of this publication that failed, or that could not be made.
+    pub(super) async fn put_off(&self, pair: PairId, seq: u64, setback: Setback) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        let Some(old) = store.backlog(pair)? else { return Ok(()) };
+        let Some(old) = self.backlog_of(pair, seq)? else { return Ok(()) };
         let backlog = Backlog {
             attempts: old.attempts.saturating_add(u32::from(setback.counts)),
             due_at: setback.due_at,
@@ -148,20 +155,52 @@ impl Distribution {
         // Held against the commit that moves the head: either it sees this backlog, or this sees its head.
         let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        let Some(old) = self.backlog_of(pair, reach.through)? else { return Ok(()) };
+        let still = if reach.is_full { NeedsFull::No } else { old.needs_full };
+        let needs_full = reach.owes_full.max(still);
+        self.move_on(pair, old, Backlog { attempts: 0, needs_full, ..old }, reach.through).await
+    }
+
+    /// The backlog that a publication waits in. One that begins behind it is of a subscription that has left and come
+    /// back since: what became of the old one's request is nothing to it (D22).
+    fn backlog_of(&self, pair: PairId, seq: u64) -> Result<Option<Backlog>, StoreError> {
+        Ok(self.parts.store.backlog(pair)?.filter(|backlog| backlog.from_seq <= seq))
+    }
+
+    /// A row behind the head: removes it if no fan-out needs to see it any more. What was published meanwhile is owed.
+    pub(super) async fn look_again(&self, pair: PairId) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let Some(old) = store.backlog(pair)? else { return Ok(()) };
-        if reach.through >= store.head(pair.topic)? {
+        self.move_on(pair, old, old, old.from_seq.saturating_sub(1)).await
+    }
+
+    /// Takes a backlog to where everything through a publication has arrived. The caller holds both locks.
+    async fn move_on(
+        &self,
+        pair: PairId,
+        old: Backlog,
+        new: Backlog,
+        through: u64,
+    ) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let now = self.parts.clock.now();
+        let from_seq = through.saturating_add(1);
+        let backlog = if through < store.head(pair.topic)? {
+            Backlog { from_seq, due_at: now, ..new }
+        } else if old.passed < through && store.next_fanout(pair.topic)?.is_some_and(|id| id.seq <= through) {
+            // Without a row that fan-out would send it again, and what is older after what is newer. How long the others
+            // take nobody knows: it is looked at again when it has waited for as long again.
+            let since = if old.last == LastOutcome::Ahead { old.since } else { now };
+            let pause = now.since(since).clamp(SOONEST, LATEST);
+            let due_at = now.after(self.parts.random.jitter(pause, 0.2));
+            Backlog { from_seq, due_at, since, last: LastOutcome::Ahead, ..new }
+        } else {
             return store.commit(Record::BacklogSettled { pair, was: old.due_at }.into()).await;
-        }
-        let due_at = self.parts.clock.now();
-        let backlog = Backlog {
-            from_seq: reach.through.saturating_add(1),
-            attempts: 0,
-            due_at,
-            needs_full: reach.owes_full || (old.needs_full && !reach.is_full),
-            ..old
         };
         store.commit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;
-        self.poke.due(due_at);
+        self.poke.due(backlog.due_at);
         Ok(())
     }
 

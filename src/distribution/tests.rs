@@ -6,7 +6,10 @@ use std::{sync::Mutex, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::*;
+use super::{
+    settle::{Reach, Setback},
+    *,
+};
 use crate::{
     agenda::Work as _,
     clock::{ManualClock, Timestamp},
@@ -15,8 +18,8 @@ use crate::{
     outbound::{Answer, BreakerRules, LaneRules, Outgoing, Sending},
     protocol::{Algorithm, CallbackId, CallbackUrl, PairId, Profile, Secret, TopicUrl, signature},
     store::{
-        Backlog, Commit, Due, DueKind, FanOut, FanOutId, LastOutcome, Publication, Record, StoreOptions,
-        Subscription, Topic, Validators,
+        Backlog, Commit, Due, DueKind, FanOut, FanOutId, LastOutcome, NeedsFull, Publication, Record,
+        StoreOptions, Subscription, Topic, Validators,
     },
 };
 
@@ -176,11 +179,12 @@ impl Scene {
     async fn fall_behind(&self, from_seq: u64) {
         let backlog = Backlog {
             from_seq,
+            passed: from_seq,
             attempts: 0,
             due_at: NOW,
             since: NOW,
             last: LastOutcome::LaneFull,
-            needs_full: false,
+            needs_full: NeedsFull::No,
         };
         let record = Record::BacklogPut { pair: self.pair, backlog, was: None };
         self.store.commit(record.into()).await.unwrap();
@@ -278,6 +282,24 @@ async fn d22_what_changed_while_the_program_was_down_counts() {
         scene.run_fanouts(async {}).await;
         scene.assert_signed(what, secret);
     }
+}
+
+#[tokio::test]
+async fn d22_what_becomes_of_a_request_from_before_is_nothing_to_who_came_back() {
+    let scene = Scene::set().await;
+    let (room, pair) = (&scene.room, scene.pair);
+    scene.put(Subscription { since_seq: 6, ..scene.subscription.clone() }).await;
+    let setback = Setback { last: LastOutcome::Slow, due_at: NOW.after(HOUR), counts: true };
+    room.fall_behind(pair, 5, NeedsFull::No, setback).await.unwrap();
+    assert_eq!(scene.store.backlog(pair).unwrap(), None, "slow");
+
+    scene.fall_behind(7).await;
+    let owed = scene.store.backlog(pair).unwrap();
+    room.put_off(pair, 5, setback).await.unwrap();
+    assert_eq!(scene.store.backlog(pair).unwrap(), owed, "failed");
+    let reach = Reach { through: 5, is_full: true, owes_full: NeedsFull::No };
+    room.caught_up(pair, reach).await.unwrap();
+    assert_eq!(scene.store.backlog(pair).unwrap(), owed, "accepted");
 }
 
 /// Only the last body of what is no feed is ever sent again, and each may be as large as a fetch may be.

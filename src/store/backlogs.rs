@@ -29,20 +29,34 @@ pub enum LastOutcome {
     Unreachable,
     /// A request that would change the subscription's secret is being verified (V16).
     Held,
+    /// It has everything; the row keeps the fan-outs that still come to it from sending some of that again.
+    Ahead,
 }
 
 /// From which publication on a subscription still has to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backlog {
+    /// Behind the head, where nothing is owed.
     pub from_seq: u64,
+    /// The last publication whose fan-out is known to be done with the subscription.
+    pub passed: u64,
     /// Failed tries so far.
     pub attempts: u32,
     pub due_at: Timestamp,
     /// When it began.
     pub since: Timestamp,
     pub last: LastOutcome,
-    /// What it missed is no longer kept, or was never sent: the whole document goes next (D18).
-    pub needs_full: bool,
+    pub needs_full: NeedsFull,
+}
+
+/// Whether the whole document goes next, and what for: the stronger reason is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum NeedsFull {
+    No,
+    /// It never got one (D03). What is new does as well where the document is large (D26).
+    First,
+    /// Some of what it missed is no longer kept (D18). Nothing else makes up for that.
+    Lost,
 }
 
 impl Store {

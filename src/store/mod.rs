@@ -37,7 +37,7 @@ mod subscriptions;
 mod topics;
 mod writer;
 
-pub use backlogs::{Backlog, LastOutcome};
+pub use backlogs::{Backlog, LastOutcome, NeedsFull};
 pub use commit::{Commit, Record};
 pub use due::{Due, DueKind};
 pub use error::StoreError;

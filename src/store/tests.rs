@@ -43,11 +43,12 @@ fn subscription(name: &str) -> (PairId, Subscription) {
 fn backlog(due: u64) -> Backlog {
     Backlog {
         from_seq: 8,
+        passed: 8,
         attempts: 1,
         due_at: at(due),
         since: at(1),
         last: LastOutcome::Status(503),
-        needs_full: false,
+        needs_full: NeedsFull::No,
     }
 }
 

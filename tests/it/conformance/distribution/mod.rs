@@ -4,6 +4,7 @@ mod content;
 mod links;
 mod order;
 mod outcome;
+mod queue;
 mod request;
 mod scene;
 mod signature;
