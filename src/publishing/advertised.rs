@@ -47,7 +47,6 @@ impl Publishing {
                 }
             }
             Look::Failed(Failure::Send(SendError::Refused(_))) => Advertised::Forbidden,
-            Look::Busy => Advertised::Busy,
             Look::Unchanged | Look::Failed(_) | Look::TooLarge => Advertised::Unknown,
         })
     }

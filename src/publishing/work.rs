@@ -101,9 +101,6 @@ impl Publishing {
         let asking = Asking { readers, is_pinged: !fetch.is_poll };
         let validators = known.as_ref().map(|topic| &topic.validators);
         let look = self.look_in_time(&fetch.url, asking, validators, permit).await;
-        if matches!(look, Look::Busy) {
-            return self.stand_aside(topic, &fetch).await;
-        }
         let (ended, brought) = self.read(topic, &fetch, known.clone(), look).await?;
         let held = store.topic_locks().write(topic.as_bytes()).await;
         let Some(current) = store.pending_fetch(topic)? else { return Ok(()) };
@@ -119,12 +116,14 @@ impl Publishing {
         };
         let next = if current.pinged_at > began {
             // Pinged while it was fetched: that ping is not answered yet.
-            let due_at = now.max(began.after(self.parts.fetch.coalesce));
-            Some(PendingFetch { due_at, ..current.clone() })
+            Some(PendingFetch { due_at: now, ..current.clone() })
         } else {
             again(&self.parts.fetch, &current, ended, kept.is_news, now)
                 .or_else(|| self.next_poll(&current.url, now))
         };
+        // Not within the window of this fetch, whatever it is for (P08).
+        let open_at = began.after(self.parts.fetch.coalesce);
+        let next = next.map(|next| PendingFetch { due_at: next.due_at.max(open_at), ..next });
         let was = current.due_at;
         let next_due = next.as_ref().map(|fetch| fetch.due_at);
         commit.push(match next {
@@ -142,7 +141,7 @@ impl Publishing {
         self.trim(topic, kept).await
     }
 
-    /// Puts a fetch off because its host is busy with others: no try was made. The longer it has waited, the longer the
+    /// Puts a fetch off because its host is busy with others: nobody was asked, so it counts for no try. The longer it has waited, the longer the
     /// pause, so that a long queue for one host costs little while it stands.
     async fn stand_aside(&self, topic: TopicId, fetch: &PendingFetch) -> Result<(), StoreError> {
         let store = &self.parts.store;
@@ -202,8 +201,6 @@ impl Publishing {
                 count(if found.0.made.is_empty() { Fetched::Unchanged } else { Fetched::New });
                 Ok((Ended::Answered, Some(found)))
             }
-            // Nobody was asked, which the caller has seen to.
-            Look::Busy => Ok((Ended::Failed, None)),
             Look::Unchanged => {
                 count(Fetched::Unchanged);
                 Ok((Ended::Answered, None))
