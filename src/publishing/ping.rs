@@ -134,10 +134,12 @@ fn due(
     coalesce: Duration,
 ) -> Option<Timestamp> {
     // The first ping of a burst is fetched at once; the next ones wait out the window together (P05, P08). It is the
-    // window of the last fetch, whatever that found: a page that differs each time would else be fetched without end.
-    let due_at = now.max(open_at);
+    // window of the last fetch, whatever that found: a page that differs each time would else be fetched without end. And
+    // it is one window at most: a clock that was set back would else keep the topic waiting until it is that late again.
+    let latest = now.after(coalesce);
+    let due_at = now.max(open_at).min(latest);
     let Some(pending) = pending else { return Some(due_at) };
-    let due_at = due_at.max(pending.pinged_at.after(coalesce));
+    let due_at = due_at.max(pending.pinged_at.after(coalesce)).min(latest);
     let is_noted = match began {
         Some(began) => pending.pinged_at > began,
         // A poll is no answer to a ping: what it finds first is kept quiet (F17).
@@ -170,6 +172,15 @@ mod tests {
     fn p11_a_ping_right_after_a_fetch_waits_out_the_window_of_that_fetch() {
         assert_eq!(due(at(1010), None, at(1500), None, WINDOW), Some(at(1500)));
         assert_eq!(due(at(1500), None, at(1500), None, WINDOW), Some(at(1500)));
+    }
+
+    #[test]
+    fn p05_a_clock_that_was_set_back_keeps_no_ping_waiting() {
+        let day = 86_400_000;
+        assert_eq!(due(at(1000), None, at(day), None, WINDOW), Some(at(1500)));
+        assert_eq!(due(at(1000), None, at(0), Some(&pending(day, day)), WINDOW), Some(at(1500)));
+        // During a fetch, and with one that waits for it to end.
+        assert_eq!(due(at(1000), Some(at(day)), at(day), Some(&pending(day, day)), WINDOW), Some(at(1500)));
     }
 
     #[test]

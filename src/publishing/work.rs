@@ -121,8 +121,9 @@ impl Publishing {
             again(&self.parts.fetch, &current, ended, kept.is_news, now)
                 .or_else(|| self.next_poll(&current.url, now))
         };
-        // Not within the window of this fetch, whatever it is for (P08).
-        let open_at = began.after(self.parts.fetch.coalesce);
+        // Not within the window of this fetch, whatever it is for (P08); which is no longer where a clock was set back.
+        let window = self.parts.fetch.coalesce;
+        let open_at = began.after(window).min(now.after(window));
         let next = next.map(|next| PendingFetch { due_at: next.due_at.max(open_at), ..next });
         let was = current.due_at;
         let next_due = next.as_ref().map(|fetch| fetch.due_at);
