@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::{
     clock::Timestamp,
-    feed::{self, Document, Entry, EntryDigest, EntryId, Format, JsonFeed, Reading, Volatile},
+    feed::{self, Document, Entry, Format, JsonFeed, Reading, Volatile},
     protocol::TopicUrl,
     store::{Publication, PublishedEntry, Topic},
 };
@@ -30,8 +30,6 @@ pub(super) struct News {
     pub(super) made: Vec<Made>,
     /// The description of the whole body.
     pub(super) whole: Publication,
-    /// Every entry that the body shows, for the memory of digests.
-    pub(super) shown: Vec<(EntryId, EntryDigest)>,
     pub(super) format: Format,
     pub(super) envelope: feed::BodyDigest,
 }
@@ -48,7 +46,8 @@ pub(super) struct Known<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Diffs a body against what is known. `seen` says whether this version of an entry was seen before.
+/// Diffs a body against what is known. `seen` says whether this version of an entry was seen before, and is asked once of
+/// each.
 pub(super) fn find(page: &Page, known: &Known<'_>, seen: &mut dyn FnMut(&Entry) -> bool) -> News {
     let document = read(page, known.volatile, known.json_feed);
     let head = known.topic.map_or(0, |topic| topic.head);
@@ -79,13 +78,7 @@ pub(super) fn find(page: &Page, known: &Known<'_>, seen: &mut dyn FnMut(&Entry) 
         // The feed itself changed and no entry did: the feed with none of its old entries (F13).
         vec![cut(page, &document, &whole, &[])]
     };
-    News {
-        made,
-        whole,
-        shown: document.entries.iter().map(|entry| (entry.id, entry.digest)).collect(),
-        format: document.format,
-        envelope: document.envelope,
-    }
+    News { made, whole, format: document.format, envelope: document.envelope }
 }
 
 /// How many new entries go into one part: as many as the operator says (F25), unless what surrounds the entries is so

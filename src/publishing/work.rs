@@ -6,9 +6,9 @@ use tracing::warn;
 
 use super::{
     Publishing,
-    fetch::{Asking, Look, Page},
-    keep::Kept,
-    news::{self, Known, News},
+    fetch::{Asking, Look},
+    keep::{Brought, Kept},
+    news::{self, Known},
 };
 use crate::{
     agenda::Work,
@@ -72,9 +72,6 @@ enum Ended {
     Dropped,
 }
 
-/// What is new in a body, and the body.
-type Brought = Box<(News, Page)>;
-
 impl Publishing {
     async fn look_at(self: &Arc<Self>, topic: TopicId, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
@@ -110,7 +107,7 @@ impl Publishing {
             Some(brought) => {
                 // Nobody said that any of this is new: the first poll only learns what there is (F17).
                 let is_baseline = fetch.is_poll && known.is_none() && current.pinged_at <= began;
-                self.keep(topic, &fetch, known.as_ref(), is_baseline, *brought, &mut commit).await?
+                self.keep(topic, &fetch, known.as_ref(), is_baseline, *brought, &mut commit)?
             }
             None => Kept::default(),
         };
@@ -167,7 +164,7 @@ impl Publishing {
         fetch: &PendingFetch,
         known: Option<Topic>,
         look: Look,
-    ) -> Result<(Ended, Option<Brought>), StoreError> {
+    ) -> Result<(Ended, Option<Box<Brought>>), StoreError> {
         let count = |fetched| self.parts.metrics.fetches.add(fetched);
         let url = fetch.url.clone();
         match look {
@@ -184,22 +181,25 @@ impl Publishing {
                         max_entries: publishing.parts.max_entries,
                         now,
                     };
-                    let mut failed = Ok(());
+                    let (mut failed, mut shown) = (Ok(()), Vec::new());
                     let news = news::find(&page, &known, &mut |entry| match store.last_sight(
                         topic,
                         entry.id,
                         entry.digest,
                     ) {
-                        Ok(seen) => seen.is_some(),
+                        Ok(seen) => {
+                            shown.push((entry.id, entry.digest, seen));
+                            seen.is_some()
+                        }
                         Err(error) => {
                             failed = Err(error);
                             true
                         }
                     });
-                    failed.map(|()| Box::new((news, page)))
+                    failed.map(|()| Box::new(Brought { news, page, shown }))
                 });
                 let found = found.await?;
-                count(if found.0.made.is_empty() { Fetched::Unchanged } else { Fetched::New });
+                count(if found.news.made.is_empty() { Fetched::Unchanged } else { Fetched::New });
                 Ok((Ended::Answered, Some(found)))
             }
             Look::Unchanged => {
