@@ -169,6 +169,13 @@ impl Store {
         })
     }
 
+    /// Makes the row of a topic one that cannot be read.
+    #[cfg(test)]
+    pub(crate) fn spoil_topic(&self, topic: crate::protocol::TopicId) {
+        let key = keys::by_topic(Table::Topics, topic);
+        self.kv.apply([embedded::Change { key, value: Some(vec![0xff]) }]).unwrap();
+    }
+
     /// Stops the writer after everything submitted so far is on disk.
     pub async fn close(&self) {
         self.writer.stop().await;
