@@ -28,6 +28,7 @@ mod entries;
 mod error;
 mod fanouts;
 mod fetches;
+mod folder;
 mod intents;
 pub mod keys;
 mod locks;
