@@ -112,16 +112,15 @@ impl Publishing {
             None => Kept::default(),
         };
         let next = if current.pinged_at > began {
-            // Pinged while it was fetched: that ping is not answered yet.
-            Some(PendingFetch { due_at: now, ..current.clone() })
+            // Pinged while it was fetched: that ping is not answered yet. The window of this fetch is no longer where the
+            // clock was set back.
+            let window = self.parts.fetch.coalesce;
+            let due_at = now.max(began.after(window)).min(now.after(window));
+            Some(PendingFetch { due_at, ..current.clone() })
         } else {
             again(&self.parts.fetch, &current, ended, kept.is_news, now)
                 .or_else(|| self.next_poll(&current.url, now))
         };
-        // Not within the window of this fetch, whatever it is for (P08); which is no longer where a clock was set back.
-        let window = self.parts.fetch.coalesce;
-        let open_at = began.after(window).min(now.after(window));
-        let next = next.map(|next| PendingFetch { due_at: next.due_at.max(open_at), ..next });
         let was = current.due_at;
         let next_due = next.as_ref().map(|fetch| fetch.due_at);
         commit.push(match next {
@@ -139,8 +138,8 @@ impl Publishing {
         self.trim(topic, kept).await
     }
 
-    /// Puts a fetch off because its host is busy with others: nobody was asked, so it counts for no try. The longer it has waited, the longer the
-    /// pause, so that a long queue for one host costs little while it stands.
+    /// Puts a fetch off because its host is busy with others: nobody was asked, so it counts for no try. The longer it has
+    /// waited, the longer the pause, so that a long queue for one host costs little while it stands.
     async fn stand_aside(&self, topic: TopicId, fetch: &PendingFetch) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.topic_locks().write(topic.as_bytes()).await;
