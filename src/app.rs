@@ -3,7 +3,7 @@
 //! [`serve`] is what `hubbub serve` runs. [`App`] is the same without signals and without printing: the caller binds,
 //! the caller decides when to stop.
 
-use std::{io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{convert::Infallible, io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
@@ -127,7 +127,13 @@ impl App {
         let limits = Arc::new(Limits::new(&config.limits));
         let sweeper = Arc::clone(&limits);
         let stop = tasks.stopping().clone();
-        drop(tasks.spawn(async move { sweeper.sweep(stop).await }));
+        tasks.keep("limits", move || {
+            let (sweeper, stop) = (Arc::clone(&sweeper), stop.clone());
+            async move {
+                sweeper.sweep(stop).await;
+                Ok::<_, Infallible>(())
+            }
+        });
         let admin_addr = admin.local_addr()?;
         let listening = Listening {
             max_connections: config.server.max_connections,
@@ -296,7 +302,13 @@ impl Services {
         let distribution = Arc::clone(&self.distribution);
         tasks.keep("retention", move || distribution::sweep(Arc::clone(&distribution)));
         let (subscribing, stop) = (Arc::clone(&self.subscribing), tasks.stopping().clone());
-        drop(tasks.spawn(subscribing.forget_hosts(stop)));
+        tasks.keep("callback hosts", move || {
+            let (subscribing, stop) = (Arc::clone(&subscribing), stop.clone());
+            async move {
+                subscribing.forget_hosts(stop).await;
+                Ok::<_, Infallible>(())
+            }
+        });
     }
 }
 

@@ -4,7 +4,9 @@
 //! its body goes at once. Each step decides under the topic's lock, which a verification holds while it reads the head
 //! and puts the subscription: a topic goes either before it or not at all.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
+
+use tracing::warn;
 
 use crate::{
     clock::Timestamp,
@@ -23,94 +25,116 @@ pub fn sight_age(remember_for: Duration) -> Duration {
     SIGHT_AGE.min(remember_for.div_f64(2.0))
 }
 
-/// Looks at every topic. Returns those that were forgotten, whose numbers may begin anew.
-pub(super) async fn sweep(
-    store: &Store,
-    now: Timestamp,
-    remember_for: Duration,
-) -> Result<Vec<TopicId>, StoreError> {
-    let mut forgotten = Vec::new();
-    let mut after = None;
-    loop {
-        let topics = store.read(move |store| store.topic_ids(after, PAGE)).await?;
-        after = topics.last().copied();
-        for topic in &topics {
-            if store.is_wanted(*topic)? {
-                if store.abandoned_since(*topic)?.is_some() {
-                    store.commit(Record::TopicWanted(*topic).into()).await?;
-                }
-                forget_entries(store, *topic, now, remember_for).await?;
-            } else if leave(store, *topic, now, remember_for).await? {
-                forgotten.push(*topic);
+/// A row that cannot be read keeps nothing else from being swept.
+pub(super) fn unless_damaged(
+    what: impl fmt::Display,
+    swept: Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    if let Err(error @ StoreError::Damaged { .. }) = swept {
+        warn!(%what, %error, "something was left unswept");
+        return Ok(());
+    }
+    swept
+}
+
+/// What a sweep does, and with what.
+pub(super) struct Forgetting<'a> {
+    pub(super) store: &'a Store,
+    pub(super) now: Timestamp,
+    pub(super) remember_for: Duration,
+    /// Told of each topic that is forgotten, whose numbers may begin anew, before anybody can publish it again.
+    pub(super) forgotten: &'a (dyn Fn(TopicId) + Send + Sync),
+}
+
+impl Forgetting<'_> {
+    /// Looks at every topic.
+    pub(super) async fn sweep(&self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let topics = self.store.read(move |store| store.topic_ids(after, PAGE)).await?;
+            after = topics.last().copied();
+            for topic in &topics {
+                unless_damaged(topic, self.look_at(*topic).await)?;
+            }
+            if topics.len() < PAGE {
+                return Ok(());
             }
         }
-        if topics.len() < PAGE {
-            return Ok(forgotten);
+    }
+
+    async fn look_at(&self, topic: TopicId) -> Result<(), StoreError> {
+        let store = self.store;
+        let held = store.topic_locks().write(topic.as_bytes()).await;
+        if !store.is_wanted(topic)? {
+            drop(held);
+            return self.leave(topic).await;
+        }
+        if store.abandoned_since(topic)?.is_some() {
+            store.commit(Record::TopicWanted(topic).into()).await?;
+        }
+        drop(held);
+        self.forget_entries(topic).await
+    }
+
+    /// Notes that nobody wants a topic, and forgets it when that has been so for long enough.
+    async fn leave(&self, topic: TopicId) -> Result<(), StoreError> {
+        let store = self.store;
+        loop {
+            let _held = store.topic_locks().write(topic.as_bytes()).await;
+            let Some(known) = store.topic(topic)? else { return Ok(()) };
+            if store.is_wanted(topic)? {
+                return Ok(());
+            }
+            let Some(since) = store.abandoned_since(topic)? else {
+                return store.commit(Record::TopicAbandoned(topic, self.now).into()).await;
+            };
+            if since.max(known.fetched_at) >= self.now.before(self.remember_for) {
+                return Ok(());
+            }
+            // In steps, so that nobody waits long for the lock; the topic itself last, so that a crash leaves a row to
+            // find the rest by.
+            let page = store.read(move |store| store.sightings(topic, None, PAGE)).await?;
+            if page.is_empty() {
+                let names = store.names(topic)?;
+                store.commit(Record::TopicForgotten { topic, names }.into()).await?;
+                (self.forgotten)(topic);
+                return Ok(());
+            }
+            let commit: Commit =
+                page.iter().map(|(id, digest, _)| Record::EntryForgotten(topic, *id, *digest)).collect();
+            store.commit(commit).await?;
         }
     }
-}
 
-/// Notes that nobody wants a topic, and forgets it when that has been so for long enough. Says whether it did.
-async fn leave(
-    store: &Store,
-    topic: TopicId,
-    now: Timestamp,
-    remember_for: Duration,
-) -> Result<bool, StoreError> {
-    loop {
-        let _held = store.topic_locks().write(topic.as_bytes()).await;
-        let Some(known) = store.topic(topic)?.filter(|_| matches!(store.is_wanted(topic), Ok(false))) else {
-            return Ok(false);
-        };
-        let since = store.abandoned_since(topic)?;
-        // One that has a body again was wanted in between.
-        let Some(since) = since.filter(|_| matches!(store.has_document(topic), Ok(false))) else {
-            store.commit(Record::TopicAbandoned(topic, now).into()).await?;
-            return Ok(false);
-        };
-        if since.max(known.fetched_at) >= now.before(remember_for) {
-            return Ok(false);
-        }
-        // In steps, so that nobody waits long for the lock; the topic itself last, so that a crash leaves a row to find
-        // the rest by.
-        let page = store.read(move |store| store.sightings(topic, None, PAGE)).await?;
-        if page.is_empty() {
-            let names = store.names(topic)?;
-            store.commit(Record::TopicForgotten { topic, names }.into()).await?;
-            return Ok(true);
-        }
-        let commit: Commit =
-            page.iter().map(|(id, digest, _)| Record::EntryForgotten(topic, *id, *digest)).collect();
-        store.commit(commit).await?;
-    }
-}
-
-/// Forgets the entries of a topic that it has not shown for long enough.
-async fn forget_entries(
-    store: &Store,
-    topic: TopicId,
-    now: Timestamp,
-    remember_for: Duration,
-) -> Result<(), StoreError> {
-    let Some(known) = store.topic(topic)? else { return Ok(()) };
-    // A feed that nobody looked at has not dropped its entries: age counts up to the last look that renewed what it saw.
-    // It left alone what it had renewed shortly before.
-    let limit = known.fetched_at.min(now).before(remember_for).before(sight_age(remember_for));
-    let mut after = None;
-    loop {
-        let page = store.read(move |store| store.sightings(topic, after, PAGE)).await?;
-        after = page.last().map(|(id, digest, _)| (*id, *digest));
-        let old = page.iter().filter(|(_, _, seen)| *seen < limit);
-        let commit: Commit = old.map(|(id, digest, _)| Record::EntryForgotten(topic, *id, *digest)).collect();
-        store.commit(commit).await?;
-        if page.len() < PAGE {
-            return Ok(());
+    /// Forgets the entries of a topic that it has not shown for long enough.
+    async fn forget_entries(&self, topic: TopicId) -> Result<(), StoreError> {
+        let store = self.store;
+        let mut after = None;
+        loop {
+            // What a fetch sees again in between must not go for what was read before.
+            let _held = store.topic_locks().write(topic.as_bytes()).await;
+            let Some(known) = store.topic(topic)? else { return Ok(()) };
+            // A feed that nobody looked at has not dropped its entries: age counts up to the last look that renewed what
+            // it saw. It left alone what it had renewed shortly before.
+            let looked = known.fetched_at.min(self.now);
+            let limit = looked.before(self.remember_for).before(sight_age(self.remember_for));
+            let page = store.read(move |store| store.sightings(topic, after, PAGE)).await?;
+            after = page.last().map(|(id, digest, _)| (*id, *digest));
+            let old = page.iter().filter(|(_, _, seen)| *seen < limit);
+            let commit: Commit =
+                old.map(|(id, digest, _)| Record::EntryForgotten(topic, *id, *digest)).collect();
+            store.commit(commit).await?;
+            if page.len() < PAGE {
+                return Ok(());
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::{
         feed::{BodyDigest, EntryDigest, EntryId, Format},
@@ -172,7 +196,11 @@ mod tests {
         }
 
         async fn swept(&self, now: Timestamp, remember_for: Duration) -> Vec<TopicId> {
-            sweep(&self.store, now, remember_for).await.unwrap()
+            let gone = Mutex::new(Vec::new());
+            let forgotten = |topic| gone.lock().unwrap().push(topic);
+            let sweep = Forgetting { store: &self.store, now, remember_for, forgotten: &forgotten };
+            sweep.sweep().await.unwrap();
+            gone.into_inner().unwrap()
         }
 
         fn entries(&self) -> usize {
@@ -256,6 +284,42 @@ mod tests {
         assert!(store.topics_named(names[0].id, 10).unwrap().is_empty());
         assert_eq!(store.abandoned_since(topic).unwrap(), None);
         assert_eq!(scene.swept(day(200), MONTH).await, []);
+    }
+
+    /// It may be about to put down that it saw them again.
+    #[tokio::test]
+    async fn f18_nothing_is_forgotten_while_a_look_is_put_down() {
+        let scene = Scene::set();
+        scene.wait_for_a_fetch(day(100)).await;
+        scene.looked(day(60)).await;
+        scene.saw(1, day(0)).await;
+        let held = scene.store.topic_locks().write(scene.topic().as_bytes()).await;
+        let look = async {
+            // As many commits as a sweep would need, and more: they come one after the other.
+            for day in 0..10 {
+                scene.put(Record::HostVerified([0; 16], Timestamp::from_millis(day))).await;
+            }
+            assert_eq!(scene.entries(), 1);
+            scene.saw(1, day(60)).await;
+            drop(held);
+        };
+        tokio::join!(scene.swept(day(60), MONTH), look);
+        assert_eq!(scene.entries(), 1);
+    }
+
+    #[tokio::test]
+    async fn f18_a_topic_that_cannot_be_read_keeps_no_other_from_being_forgotten() {
+        let mut scene = Scene::set();
+        let mut topics = Vec::new();
+        for name in ["one", "other"] {
+            scene.url = TopicUrl::parse(&format!("http://site.example/{name}")).unwrap();
+            scene.looked(day(0)).await;
+            topics.push(scene.topic());
+        }
+        topics.sort();
+        scene.swept(day(1), MONTH).await;
+        scene.store.spoil_topic(topics[0]);
+        assert_eq!(scene.swept(day(100), MONTH).await, [topics[1]]);
     }
 
     #[tokio::test]

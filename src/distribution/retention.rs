@@ -7,12 +7,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use tracing::info;
 
-use super::{Distribution, forgetting};
+use super::{
+    Distribution,
+    forgetting::{Forgetting, unless_damaged},
+};
 use crate::{
     clock::Timestamp,
     protocol::TopicId,
@@ -38,13 +42,13 @@ pub async fn sweep(distribution: std::sync::Arc<Distribution>) -> Result<(), Sto
     let stop = distribution.parts.tasks.stopping().clone();
     let mut sweeps: u32 = 0;
     // What came to its age while the hub was down need not wait any longer.
-    distribution.sweep_publications().await?;
+    unless_damaged("publications", distribution.sweep_publications().await)?;
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-        distribution.sweep_publications().await?;
+        unless_damaged("publications", distribution.sweep_publications().await)?;
         // A walk over every known entry: once an hour is plenty for what lives a month. The first time soon, for a hub that
         // is started anew more often.
         if sweeps.is_multiple_of(60) {
-            distribution.forget().await?;
+            unless_damaged("topics", distribution.forget().await)?;
         }
         sweeps = sweeps.wrapping_add(1);
     }
@@ -101,15 +105,23 @@ impl Distribution {
 
     /// What has been out of use for long (F18).
     async fn forget(&self) -> Result<(), StoreError> {
-        let now = self.parts.clock.now();
-        let forgotten = forgetting::sweep(&self.parts.store, now, self.parts.remember_for).await?;
-        for topic in &forgotten {
-            self.composer.forget(*topic);
+        let count = AtomicUsize::new(0);
+        let forgotten = |topic| {
+            self.composer.forget(topic);
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        let swept = Forgetting {
+            store: &self.parts.store,
+            now: self.parts.clock.now(),
+            remember_for: self.parts.remember_for,
+            forgotten: &forgotten,
+        };
+        let swept = swept.sweep().await;
+        let count = count.into_inner();
+        if count > 0 {
+            info!(count, "topics forgotten: nobody has wanted them for long");
         }
-        if !forgotten.is_empty() {
-            info!(count = forgotten.len(), "topics forgotten: nobody has wanted them for long");
-        }
-        Ok(())
+        swept
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header::CONTENT_ENCODING};
 use http_body_util::{BodyExt, Limited};
 use reqwest::{redirect, retry};
 use rustls::ClientConfig;
@@ -26,6 +26,7 @@ use url::Url;
 use super::{
     blame::blame,
     body::read_capped,
+    decode::codings,
     guard::{Guard, Refusal},
     purposes::PerPurpose,
     resolver::{JudgedResolver, Resolve, SystemResolver},
@@ -113,6 +114,10 @@ impl FetchClient {
             blame(&error).unwrap_or(otherwise)
         })?;
         let (head, body) = response.into_parts();
+        // What is still coded by now is not what the site means; passed on, it would be taken for that.
+        if head.status == StatusCode::OK && head.headers.contains_key(CONTENT_ENCODING) {
+            return Err(SendError::Protocol);
+        }
         let body = read_capped(Box::pin(body.map_err(io::Error::other)), max_body, overflow).await?;
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
@@ -141,8 +146,14 @@ impl Service<Request<reqwest::Request>> for Wire {
         let (head, mut request) = asked.into_parts();
         *request.headers_mut() = head.headers;
         Box::pin(async move {
-            let response = client.execute(request).await?;
-            Ok(Response::<reqwest::Body>::from(response).map(|body| Limited::new(body, most)))
+            let mut response = Response::<reqwest::Body>::from(client.execute(request).await?);
+            // What decodes it knows one spelling of each coding, and looks at one line.
+            let codings = HeaderValue::from_str(&codings(response.headers()));
+            response.headers_mut().remove(CONTENT_ENCODING);
+            if let Some(codings) = codings.ok().filter(|codings| !codings.is_empty()) {
+                response.headers_mut().insert(CONTENT_ENCODING, codings);
+            }
+            Ok(response.map(|body| Limited::new(body, most)))
         })
     }
 }

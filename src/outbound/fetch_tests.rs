@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use tokio::time::Instant;
 
@@ -111,6 +112,38 @@ async fn gzip_and_brotli_are_decoded() {
     let client = client();
     assert_eq!(client.send(fetch_from(&peer)).await.unwrap().body, "<feed/>");
     assert_eq!(client.send(fetch_from(&peer)).await.unwrap().body, "hello");
+}
+
+/// F09: by every name and in every spelling; what cannot be undone is no content, and what names a charset is no coding.
+#[tokio::test]
+async fn a_body_is_decoded_or_it_is_no_answer() {
+    let twice =
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Encoding: br\r\nContent-Length: 0\r\n\r\n";
+    let moved = b"HTTP/1.1 302 Found\r\nContent-Encoding: deflate\r\nContent-Length: 2\r\n\r\n..";
+    let unchanged = b"HTTP/1.1 304 Not Modified\r\nContent-Encoding: gzip\r\n\r\n";
+    let feed = Ok((StatusCode::OK, "<feed/>".into()));
+    let cases = [
+        (encoded("x-gzip", &GZIPPED_FEED), feed.clone()),
+        (encoded("GZip", &GZIPPED_FEED), feed.clone()),
+        (encoded(" identity, gzip", &GZIPPED_FEED), feed.clone()),
+        (encoded("identity", b"<feed/>"), feed.clone()),
+        (encoded("UTF-8", b"<feed/>"), feed.clone()),
+        (encoded("", b"<feed/>"), feed),
+        (encoded("deflate", &DEFLATED_NOTHING), Err(SendError::Protocol)),
+        (encoded("zstd", b"<feed/>"), Err(SendError::Protocol)),
+        (encoded("gzip, br", &GZIPPED_FEED), Err(SendError::Protocol)),
+        (twice.to_vec(), Err(SendError::Protocol)),
+        // Only of content it matters how it is coded.
+        (moved.to_vec(), Ok((StatusCode::FOUND, "..".into()))),
+        (unchanged.to_vec(), Ok((StatusCode::NOT_MODIFIED, Bytes::new()))),
+    ];
+    let (says, expected): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
+    let peer = Peer::acting(says.into_iter().map(Act::Say).collect()).await;
+    let client = client();
+    for (index, expected) in expected.into_iter().enumerate() {
+        let answer = client.send(fetch_from(&peer)).await;
+        assert_eq!(answer.map(|answer| (answer.status, answer.body)), expected, "{index}");
+    }
 }
 
 /// F09, F11: 64 MiB in some 100 KiB.

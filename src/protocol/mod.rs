@@ -14,6 +14,7 @@
 //! | `topic` | the topic's URL | S07, S09, S22, S38, V03 |
 //! | `topic_pattern` | which topics a setting is for | D10, P15 |
 //! | `callback` | the callback's URL, request target and credentials | S06, S09, S22, S24, S25, S38, V01, D01, X06 |
+//! | `endpoint` | which URLs are the hub's own | D06, L10, L11, X02 |
 //! | `canonical` | one spelling for all spellings | S09, S22, S23 |
 //! | `fault` | what is wrong with a URL | S29 |
 //! | `ids`, `host_key` | keys that follow from URLs | S21, S22 |
@@ -46,6 +47,7 @@
 
 mod callback;
 mod canonical;
+mod endpoint;
 mod fault;
 mod form;
 mod host_key;
@@ -69,6 +71,7 @@ pub mod signature;
 pub mod verification;
 
 pub use callback::CallbackUrl;
+pub use endpoint::is_hub;
 pub use fault::UrlFault;
 pub use form::{Form, FormFault};
 pub use host_key::HostKey;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     outbound::SendError,
-    protocol::{TopicId, TopicUrl},
+    protocol::{TopicUrl, is_hub},
     store::StoreError,
 };
 
@@ -47,7 +47,6 @@ impl Publishing {
                 }
             }
             Look::Failed(Failure::Send(SendError::Refused(_))) => Advertised::Forbidden,
-            Look::Busy => Advertised::Busy,
             Look::Unchanged | Look::Failed(_) | Look::TooLarge => Advertised::Unknown,
         })
     }
@@ -55,35 +54,11 @@ impl Publishing {
     /// Reads what may be large on a thread that may take its time.
     async fn is_named(&self, topic: &TopicUrl, page: Page) -> Result<bool, StoreError> {
         let (volatile, json_feed) = (Arc::clone(&self.parts.feed), self.json_feed(topic));
-        let ours = canonical(&self.parts.hub_url);
+        let ours = self.parts.hub_url.clone();
         let read = move |_: &_| {
             let document = news::read(&page, &volatile, json_feed);
-            let mut named = news::hub_links(&page, &document).iter();
-            Ok(ours.is_some() && named.any(|link| canonical(link) == ours))
+            Ok(news::hub_links(&page, &document).iter().any(|link| is_hub(&ours, link)))
         };
         self.parts.store.read(read).await
-    }
-}
-
-/// Without scheme and last slash: operators move to https, and publishers leave out the slash.
-fn canonical(url: &str) -> Option<TopicId> {
-    let (_, rest) = url.split_once("://")?;
-    TopicUrl::parse(&format!("https://{}", rest.trim_end_matches('/'))).ok().map(|url| url.id())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn l10_https_and_slash_twins_are_one_hub() {
-        let ours = canonical("https://hub.example/");
-        for twin in ["http://hub.example", "http://HUB.example:443/", "https://hub.example"] {
-            assert_eq!(canonical(twin), ours, "{twin}");
-        }
-        for other in ["https://hub.example/other", "https://hub2.example/", "#{@hub.endpoint}", "hub.example"]
-        {
-            assert_ne!(canonical(other), ours, "{other}");
-        }
     }
 }

@@ -29,8 +29,6 @@ pub(super) enum Look {
     Unchanged,
     /// Something that another try may mend.
     Failed(Failure),
-    /// The host, or one that the topic moved to, has as many fetches under way as it may (X05).
-    Busy,
     /// Over the size: dropped, and not asked for again before the next ping (F11).
     TooLarge,
 }
@@ -46,6 +44,9 @@ pub(super) enum Failure {
     Location,
     #[error("the topic's URL cannot be requested")]
     Url,
+    /// A try like any other: the host that redirects was asked, and is not to be asked without end.
+    #[error("the host that it redirects to has as many fetches under way as it may")]
+    Crowded,
     #[error(transparent)]
     Send(SendError),
 }
@@ -115,7 +116,7 @@ impl Publishing {
                         if let Some(next) = HostKey::of(&url).filter(|next| *next != host) {
                             drop(permit);
                             let Some(entered) = self.parts.lanes.try_enter(next.as_str()) else {
-                                return Look::Busy;
+                                return Look::Failed(Failure::Crowded);
                             };
                             (permit, host) = (entered, next);
                         }

@@ -1,7 +1,10 @@
 //! What stays of a look that brought a body: publications and their fan-outs, the memory of entries, the topic's other
 //! names, and the topic itself.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::PoisonError,
+};
 
 use tracing::{debug, info};
 
@@ -21,29 +24,66 @@ use crate::{
 /// Entries remembered of a topic besides those that it shows (F18): years of most feeds. A site that shows other entries
 /// each time would else fill the disk.
 const MOST_REMEMBERED: usize = 50_000;
-/// Entries forgotten in one commit.
+/// Entries read in one go, and forgotten in one commit.
 const PAGE: usize = 4096;
+/// So many entries may be put down of a topic before it is looked whether they are too many: that is a walk over all.
+const UNCOUNTED: usize = 4096;
+/// Topics whose entries are counted. When there are more the counting begins anew, which costs each as many once more.
+const MOST_COUNTED: usize = 16_384;
 
 type Version = (EntryId, EntryDigest);
+
+/// A version of an entry that a body shows, and when it was seen before.
+pub(super) type Shown = (EntryId, EntryDigest, Option<Timestamp>);
+
+/// What is new in a body, the body, and each version of an entry that it shows, once.
+#[derive(Debug)]
+pub(super) struct Brought {
+    pub(super) news: News,
+    pub(super) page: Page,
+    pub(super) shown: Vec<Shown>,
+}
 
 /// What was decided to stay.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     /// There is something to fan out.
     pub(super) is_news: bool,
-    /// All that the body showed, where some of it was put down anew.
-    shown: HashSet<Version>,
+    shown: Vec<Shown>,
+}
+
+/// How many entries were put down of each topic since what is remembered of it was last bounded.
+#[derive(Debug, Default)]
+pub(super) struct PutDown(HashMap<TopicId, usize>);
+
+impl PutDown {
+    /// Counts these, and says whether it is time to bound what is remembered.
+    fn is_much(&mut self, topic: TopicId, new: usize) -> bool {
+        if new == 0 {
+            return false;
+        }
+        if self.0.len() >= MOST_COUNTED {
+            self.0.clear();
+        }
+        let count = self.0.entry(topic).or_default();
+        *count = count.saturating_add(new);
+        let is_much = *count > UNCOUNTED;
+        if is_much {
+            self.0.remove(&topic);
+        }
+        is_much
+    }
 }
 
 impl Publishing {
     /// The records of a look that brought a body.
-    pub(super) async fn keep(
+    pub(super) fn keep(
         &self,
         topic: TopicId,
         fetch: &PendingFetch,
         known: Option<&Topic>,
         is_baseline: bool,
-        (news, page): (News, Page),
+        Brought { news, page, shown }: Brought,
         commit: &mut Commit,
     ) -> Result<Kept, StoreError> {
         let now = self.parts.clock.now();
@@ -56,11 +96,8 @@ impl Publishing {
             commit.push(Record::NamesPut { topic, names, was });
         }
         let limit = now.before(sight_age);
-        let (shown, stale) =
-            self.parts.store.read(move |store| stale_sightings(store, topic, news.shown, limit)).await?;
-        let is_put_down = !stale.is_empty();
-        for (id, digest) in stale {
-            commit.push(Record::EntrySeen(topic, id, digest, now));
+        for (id, digest, _) in shown.iter().filter(|(_, _, seen)| seen.is_none_or(|seen| seen < limit)) {
+            commit.push(Record::EntrySeen(topic, *id, *digest, now));
         }
         let head = known.map_or(0, |topic| topic.head);
         let made = if is_baseline { Vec::new() } else { news.made };
@@ -82,7 +119,7 @@ impl Publishing {
         } else {
             debug!(topic = fetch.url.as_str(), "nothing new");
         }
-        Ok(Kept { is_news, shown: if is_put_down { shown } else { HashSet::new() } })
+        Ok(Kept { is_news, shown })
     }
 
     /// Publications after this head, each with its fan-out. Returns the new head.
@@ -107,14 +144,16 @@ impl Publishing {
         head
     }
 
-    /// Forgets what is over the bound, when more was put down. Apart from that commit, so that a delivery does not wait
-    /// for it: should it be lost, the next one does it.
-    pub(super) async fn trim(&self, topic: TopicId, kept: Kept) -> Result<(), StoreError> {
-        if kept.shown.is_empty() {
+    /// Forgets what is over the bound, when much was put down. Apart from that commit, so that a delivery does not wait
+    /// for it: should it be lost, a later one does it.
+    pub(super) async fn trim(&self, topic: TopicId, Kept { shown, .. }: Kept) -> Result<(), StoreError> {
+        let new = shown.iter().filter(|(_, _, seen)| seen.is_none()).count();
+        if !self.put_down.lock().unwrap_or_else(PoisonError::into_inner).is_much(topic, new) {
             return Ok(());
         }
+        let shown = shown.into_iter().map(|(id, digest, _)| (id, digest)).collect();
         let store = &self.parts.store;
-        let surplus = store.read(move |store| surplus(store, topic, &kept.shown, MOST_REMEMBERED)).await?;
+        let surplus = store.read(move |store| surplus(store, topic, &shown, MOST_REMEMBERED)).await?;
         for page in surplus.chunks(PAGE) {
             let forgotten = page.iter().map(|(id, digest)| Record::EntryForgotten(topic, *id, *digest));
             store.commit(forgotten.collect()).await?;
@@ -138,23 +177,6 @@ fn other_names(topic: &TopicUrl, end: &str, own: &str) -> Vec<Name> {
         }
     }
     names
-}
-
-/// The shown entries, and those of them whose sighting is missing or from before the limit.
-fn stale_sightings(
-    store: &Store,
-    topic: TopicId,
-    shown: Vec<Version>,
-    limit: Timestamp,
-) -> Result<(HashSet<Version>, Vec<Version>), StoreError> {
-    let mut all = HashSet::with_capacity(shown.len());
-    let mut stale = Vec::new();
-    for (id, digest) in shown {
-        if all.insert((id, digest)) && store.last_sight(topic, id, digest)?.is_none_or(|seen| seen < limit) {
-            stale.push((id, digest));
-        }
-    }
-    Ok((all, stale))
 }
 
 /// What is remembered beyond what is shown and `most` others: those that were seen longest ago.
@@ -209,6 +231,24 @@ mod tests {
         let shown = HashSet::from([version(9), version(1)]);
         assert_eq!(surplus(&store, topic, &shown, 4).unwrap(), [version(8), version(7), version(6)]);
         assert_eq!(surplus(&store, topic, &shown, 7).unwrap(), []);
+    }
+
+    /// To see whether there is more than that, all of it is walked over.
+    #[test]
+    fn f18_what_is_remembered_is_not_counted_for_every_few_new_entries() {
+        let topic = |number: usize| {
+            let [.., high, low] = number.to_be_bytes();
+            TopicId::from_bytes([high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        };
+        let mut put_down = PutDown::default();
+        let walks = (0..5000).filter(|_| put_down.is_much(topic(1), 1)).count();
+        assert_eq!(walks, 1);
+        assert!(put_down.is_much(topic(2), UNCOUNTED + 1), "many at once");
+        assert!(!put_down.is_much(topic(2), UNCOUNTED), "it begins anew");
+        for number in 10..60_000 {
+            assert!(!put_down.is_much(topic(number), 0) && !put_down.is_much(topic(number), 1));
+            assert!(put_down.0.len() <= MOST_COUNTED);
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ use std::{
     time::Duration,
 };
 
+use keep::PutDown;
+
 use crate::{
     agenda::Poke,
     clock::{Clock, Timestamp},
@@ -75,12 +77,19 @@ pub struct Publishing {
     under_way: Mutex<HashMap<TopicId, Timestamp>>,
     /// When the last fetch of a topic began, as long as that is within the window for coalescing pings.
     looked: Mutex<HashMap<TopicId, Timestamp>>,
+    put_down: Mutex<PutDown>,
     poke: Poke,
 }
 
 impl Publishing {
     pub fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self { parts, under_way: Mutex::default(), looked: Mutex::default(), poke: Poke::new() })
+        Arc::new(Self {
+            parts,
+            under_way: Mutex::default(),
+            looked: Mutex::default(),
+            put_down: Mutex::default(),
+            poke: Poke::new(),
+        })
     }
 
     /// What wakes the agenda of fetches.

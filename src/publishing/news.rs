@@ -4,8 +4,8 @@ use url::Url;
 
 use crate::{
     clock::Timestamp,
-    feed::{self, Document, Entry, EntryDigest, EntryId, Format, JsonFeed, Reading, Volatile},
-    protocol::TopicUrl,
+    feed::{self, Document, Entry, Format, JsonFeed, Reading, Volatile},
+    protocol::{TopicUrl, is_hub},
     store::{Publication, PublishedEntry, Topic},
 };
 
@@ -30,8 +30,6 @@ pub(super) struct News {
     pub(super) made: Vec<Made>,
     /// The description of the whole body.
     pub(super) whole: Publication,
-    /// Every entry that the body shows, for the memory of digests.
-    pub(super) shown: Vec<(EntryId, EntryDigest)>,
     pub(super) format: Format,
     pub(super) envelope: feed::BodyDigest,
 }
@@ -48,7 +46,8 @@ pub(super) struct Known<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Diffs a body against what is known. `seen` says whether this version of an entry was seen before.
+/// Diffs a body against what is known. `seen` says whether this version of an entry was seen before, and is asked once of
+/// each.
 pub(super) fn find(page: &Page, known: &Known<'_>, seen: &mut dyn FnMut(&Entry) -> bool) -> News {
     let document = read(page, known.volatile, known.json_feed);
     let head = known.topic.map_or(0, |topic| topic.head);
@@ -79,13 +78,7 @@ pub(super) fn find(page: &Page, known: &Known<'_>, seen: &mut dyn FnMut(&Entry) 
         // The feed itself changed and no entry did: the feed with none of its old entries (F13).
         vec![cut(page, &document, &whole, &[])]
     };
-    News {
-        made,
-        whole,
-        shown: document.entries.iter().map(|entry| (entry.id, entry.digest)).collect(),
-        format: document.format,
-        envelope: document.envelope,
-    }
+    News { made, whole, format: document.format, envelope: document.envelope }
 }
 
 /// How many new entries go into one part: as many as the operator says (F25), unless what surrounds the entries is so
@@ -161,13 +154,7 @@ pub(super) fn hub_links<'a>(page: &'a Page, document: &'a Document) -> &'a [Stri
 
 /// Our address as the topic spells it, under either scheme (L11), else as the operator does (D06).
 fn hub_url(page: &Page, document: &Document, configured: &str) -> String {
-    let names: Vec<_> = TopicUrl::parse(configured)
-        .into_iter()
-        .flat_map(|url| [Some(url.id()), url.twin().map(|twin| twin.id())])
-        .flatten()
-        .collect();
-    let is_ours = |link: &&String| TopicUrl::parse(link).is_ok_and(|url| names.contains(&url.id()));
-    let spelled = hub_links(page, document).iter().find(is_ours);
+    let spelled = hub_links(page, document).iter().find(|link| is_hub(configured, link));
     spelled.map_or(configured, String::as_str).to_owned()
 }
 
@@ -191,11 +178,15 @@ mod tests {
     }
 
     fn found(page: &Page) -> News {
+        found_by("http://hub.example/", page)
+    }
+
+    fn found_by(hub_url: &str, page: &Page) -> News {
         let url = TopicUrl::parse("http://site.example/feed").unwrap();
         let known = Known {
             topic: None,
             url: &url,
-            hub_url: "http://hub.example/",
+            hub_url,
             volatile: &Volatile::default(),
             json_feed: JsonFeed::Whole,
             max_entries: 200,
@@ -211,6 +202,21 @@ mod tests {
         page(format!(
             "<feed xmlns='http://www.w3.org/2005/Atom'><subtitle>{subtitle}</subtitle>{entries}</feed>"
         ))
+    }
+
+    #[test]
+    fn d06_a_hub_that_is_a_path_of_a_site_is_called_what_the_topic_calls_it() {
+        let own = "https://h.example/sub";
+        for (link, spelled) in [
+            ("https://h.example/sub/", "https://h.example/sub/"),
+            ("http://h.example/sub", "http://h.example/sub"),
+            ("https://h.example./sub", "https://h.example./sub"),
+            ("https://h.example/", own),
+        ] {
+            let mut page = feed(0, 1);
+            page.hub_links = vec!["https://other.example/".to_owned(), link.to_owned()];
+            assert_eq!(found_by(own, &page).whole.hub_url, spelled);
+        }
     }
 
     #[test]

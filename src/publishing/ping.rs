@@ -6,22 +6,26 @@ use super::Publishing;
 use crate::{
     clock::Timestamp,
     protocol::{TopicId, TopicUrl},
-    store::{PendingFetch, Record, StoreError},
+    store::{PendingFetch, Record, Store, StoreError},
 };
 
 /// Further topics that one ping may be about; more would let it cause any number of fetches.
 const NAMESAKES: usize = 8;
 /// Claims to a name that are looked at: those that nobody subscribes to must not crowd out the others.
 const CLAIMS: usize = 32;
+/// Topics of which it is looked up whether somebody subscribes to them, for one of up to 256 URLs in a ping.
+const CANDIDATES: usize = 32;
 
 impl Publishing {
     /// Notes that these topics may have changed. Returns when that is on disk.
     pub async fn ping(&self, topics: Vec<TopicUrl>) -> Result<(), StoreError> {
         // In one go: a ping of many topics waits for one flush or two, not for one each.
-        let mut meant = Vec::new();
-        for topic in &topics {
-            self.meant_by(topic, &mut meant)?;
-        }
+        let meant = self.parts.store.read(move |store| {
+            let mut meant = Vec::new();
+            topics.iter().try_for_each(|topic| meant_by(store, topic, &mut meant))?;
+            Ok(meant)
+        });
+        let meant = meant.await?;
         let mut waiting: Vec<_> =
             meant.into_iter().map(|(topic, url)| Box::pin(self.ping_one(topic, url))).collect();
         let mut done = Ok(());
@@ -39,57 +43,6 @@ impl Publishing {
         })
         .await;
         done
-    }
-
-    /// The topics that a ping for this URL is about, of those that somebody subscribes to (P07): the topic itself, its
-    /// twin under the other scheme, what it was found to be called, and whoever was found to go by one of these names
-    /// (P09).
-    ///
-    /// It ends there: a name that two unrelated sites claim does not make the other names of the one those of the other.
-    /// Only of those that claim the very URL that was pinged the other names are meant too, since that URL may be no topic
-    /// of ours and so have no names of its own. Whoever claims a name on another host than its own comes last, as any
-    /// stranger's feed may.
-    fn meant_by(&self, url: &TopicUrl, meant: &mut Vec<(TopicId, TopicUrl)>) -> Result<(), StoreError> {
-        let store = &self.parts.store;
-        let given: Vec<_> = std::iter::once(url.id()).chain(url.twin().map(|twin| twin.id())).collect();
-        let mut names = given.clone();
-        for topic in &given {
-            names.extend(store.names(*topic)?.iter().map(|name| name.id));
-        }
-        let mut claims = Vec::new();
-        for name in &names {
-            let is_given = given.contains(name);
-            claims.extend(store.topics_named(*name, CLAIMS)?.into_iter().map(|claim| (claim, is_given)));
-        }
-        claims.sort_by_key(|(claim, _)| !claim.is_near);
-        claims.truncate(CLAIMS);
-        let mut candidates = names;
-        for (claim, is_given) in claims {
-            candidates.push(claim.id);
-            if is_given {
-                candidates.extend(store.names(claim.id)?.iter().map(|name| name.id));
-            }
-        }
-        let mut room = NAMESAKES;
-        for topic in candidates {
-            let is_given = given.contains(&topic);
-            if meant.iter().any(|(other, _)| *other == topic) || (room == 0 && !is_given) {
-                continue;
-            }
-            let Some((_, subscription)) = store.subscriptions(topic, None, 1)?.pop() else { continue };
-            if !is_given {
-                room = room.saturating_sub(1);
-            }
-            meant.push((topic, self.spelling(topic, subscription.topic)?));
-        }
-        Ok(())
-    }
-
-    /// How a topic is spelled where it is asked for: as it was first, or else as this subscriber spells it. Never as
-    /// whoever pings it does, or any stranger could change what is requested and what the topic is called (D07).
-    pub(super) fn spelling(&self, topic: TopicId, subscribed: TopicUrl) -> Result<TopicUrl, StoreError> {
-        let first = self.parts.store.topic(topic)?.and_then(|known| TopicUrl::parse(&known.url).ok());
-        Ok(first.filter(|first| first.id() == topic).unwrap_or(subscribed))
     }
 
     async fn ping_one(&self, topic: TopicId, url: TopicUrl) -> Result<(), StoreError> {
@@ -114,6 +67,63 @@ impl Publishing {
     }
 }
 
+/// The topics that a ping for this URL is about, of those that somebody subscribes to (P07): the topic itself, its
+/// twin under the other scheme, what it was found to be called, and whoever was found to go by one of these names
+/// (P09).
+///
+/// It ends there: a name that two unrelated sites claim does not make the other names of the one those of the other.
+/// Only of those that claim the very URL that was pinged the other names are meant too, since that URL may be no topic
+/// of ours and so have no names of its own. Whoever claims a name on another host than its own comes last, as any
+/// stranger's feed may.
+fn meant_by(store: &Store, url: &TopicUrl, meant: &mut Vec<(TopicId, TopicUrl)>) -> Result<(), StoreError> {
+    let given: Vec<_> = std::iter::once(url.id()).chain(url.twin().map(|twin| twin.id())).collect();
+    let mut names = given.clone();
+    for topic in &given {
+        names.extend(store.names(*topic)?.iter().map(|name| name.id));
+    }
+    let mut claims = Vec::new();
+    for name in &names {
+        let is_given = given.contains(name);
+        claims.extend(store.topics_named(*name, CLAIMS)?.into_iter().map(|claim| (claim, is_given)));
+    }
+    claims.sort_by_key(|(claim, _)| !claim.is_near);
+    claims.truncate(CLAIMS);
+    let mut candidates = names;
+    for (claim, is_given) in claims {
+        if candidates.len() >= CANDIDATES {
+            break;
+        }
+        candidates.push(claim.id);
+        if is_given {
+            candidates.extend(store.names(claim.id)?.iter().map(|name| name.id));
+        }
+    }
+    let mut room = NAMESAKES;
+    for topic in candidates {
+        // Those given are the first.
+        let is_given = given.contains(&topic);
+        if room == 0 && !is_given {
+            break;
+        }
+        if meant.iter().any(|(other, _)| *other == topic) {
+            continue;
+        }
+        let Some((_, subscription)) = store.subscriptions(topic, None, 1)?.pop() else { continue };
+        if !is_given {
+            room = room.saturating_sub(1);
+        }
+        meant.push((topic, spelling(store, topic, subscription.topic)?));
+    }
+    Ok(())
+}
+
+/// How a topic is spelled where it is asked for: as it was first, or else as this subscriber spells it. Never as
+/// whoever pings it does, or any stranger could change what is requested and what the topic is called (D07).
+pub(super) fn spelling(store: &Store, topic: TopicId, subscribed: TopicUrl) -> Result<TopicUrl, StoreError> {
+    let first = store.topic(topic)?.and_then(|known| TopicUrl::parse(&known.url).ok());
+    Ok(first.filter(|first| first.id() == topic).unwrap_or(subscribed))
+}
+
 /// When a topic that is pinged now is fetched, not before `open_at`, when the window of its last fetch ends; `None` where
 /// what is on disk answers the ping already. Pure.
 fn due(
@@ -124,10 +134,12 @@ fn due(
     coalesce: Duration,
 ) -> Option<Timestamp> {
     // The first ping of a burst is fetched at once; the next ones wait out the window together (P05, P08). It is the
-    // window of the last fetch, whatever that found: a page that differs each time would else be fetched without end.
-    let due_at = now.max(open_at);
+    // window of the last fetch, whatever that found: a page that differs each time would else be fetched without end. And
+    // it is one window at most: a clock that was set back would else keep the topic waiting until it is that late again.
+    let latest = now.after(coalesce);
+    let due_at = now.max(open_at).min(latest);
     let Some(pending) = pending else { return Some(due_at) };
-    let due_at = due_at.max(pending.pinged_at.after(coalesce));
+    let due_at = due_at.max(pending.pinged_at.after(coalesce)).min(latest);
     let is_noted = match began {
         Some(began) => pending.pinged_at > began,
         // A poll is no answer to a ping: what it finds first is kept quiet (F17).
@@ -160,6 +172,15 @@ mod tests {
     fn p11_a_ping_right_after_a_fetch_waits_out_the_window_of_that_fetch() {
         assert_eq!(due(at(1010), None, at(1500), None, WINDOW), Some(at(1500)));
         assert_eq!(due(at(1500), None, at(1500), None, WINDOW), Some(at(1500)));
+    }
+
+    #[test]
+    fn p05_a_clock_that_was_set_back_keeps_no_ping_waiting() {
+        let day = 86_400_000;
+        assert_eq!(due(at(1000), None, at(day), None, WINDOW), Some(at(1500)));
+        assert_eq!(due(at(1000), None, at(0), Some(&pending(day, day)), WINDOW), Some(at(1500)));
+        // During a fetch, and with one that waits for it to end.
+        assert_eq!(due(at(1000), Some(at(day)), at(day), Some(&pending(day, day)), WINDOW), Some(at(1500)));
     }
 
     #[test]

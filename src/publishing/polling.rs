@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::Publishing;
+use super::{Publishing, ping::spelling};
 use crate::{
     clock::Timestamp,
     protocol::{TopicId, TopicUrl},
@@ -37,7 +37,7 @@ impl Publishing {
             return Ok(());
         }
         let now = self.parts.clock.now();
-        let fetch = poll(self.spelling(topic, url)?, now, now);
+        let fetch = poll(spelling(store, topic, url)?, now, now);
         store.commit(Record::FetchPut { topic, fetch, was: None }.into()).await?;
         self.poke.due(now);
         Ok(())

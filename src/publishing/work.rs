@@ -6,9 +6,9 @@ use tracing::warn;
 
 use super::{
     Publishing,
-    fetch::{Asking, Look, Page},
-    keep::Kept,
-    news::{self, Known, News},
+    fetch::{Asking, Look},
+    keep::{Brought, Kept},
+    news::{self, Known},
 };
 use crate::{
     agenda::Work,
@@ -72,9 +72,6 @@ enum Ended {
     Dropped,
 }
 
-/// What is new in a body, and the body.
-type Brought = Box<(News, Page)>;
-
 impl Publishing {
     async fn look_at(self: &Arc<Self>, topic: TopicId, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
@@ -101,9 +98,6 @@ impl Publishing {
         let asking = Asking { readers, is_pinged: !fetch.is_poll };
         let validators = known.as_ref().map(|topic| &topic.validators);
         let look = self.look_in_time(&fetch.url, asking, validators, permit).await;
-        if matches!(look, Look::Busy) {
-            return self.stand_aside(topic, &fetch).await;
-        }
         let (ended, brought) = self.read(topic, &fetch, known.clone(), look).await?;
         let held = store.topic_locks().write(topic.as_bytes()).await;
         let Some(current) = store.pending_fetch(topic)? else { return Ok(()) };
@@ -113,13 +107,15 @@ impl Publishing {
             Some(brought) => {
                 // Nobody said that any of this is new: the first poll only learns what there is (F17).
                 let is_baseline = fetch.is_poll && known.is_none() && current.pinged_at <= began;
-                self.keep(topic, &fetch, known.as_ref(), is_baseline, *brought, &mut commit).await?
+                self.keep(topic, &fetch, known.as_ref(), is_baseline, *brought, &mut commit)?
             }
             None => Kept::default(),
         };
         let next = if current.pinged_at > began {
-            // Pinged while it was fetched: that ping is not answered yet.
-            let due_at = now.max(began.after(self.parts.fetch.coalesce));
+            // Pinged while it was fetched: that ping is not answered yet. The window of this fetch is no longer where the
+            // clock was set back.
+            let window = self.parts.fetch.coalesce;
+            let due_at = now.max(began.after(window)).min(now.after(window));
             Some(PendingFetch { due_at, ..current.clone() })
         } else {
             again(&self.parts.fetch, &current, ended, kept.is_news, now)
@@ -142,8 +138,8 @@ impl Publishing {
         self.trim(topic, kept).await
     }
 
-    /// Puts a fetch off because its host is busy with others: no try was made. The longer it has waited, the longer the
-    /// pause, so that a long queue for one host costs little while it stands.
+    /// Puts a fetch off because its host is busy with others: nobody was asked, so it counts for no try. The longer it has
+    /// waited, the longer the pause, so that a long queue for one host costs little while it stands.
     async fn stand_aside(&self, topic: TopicId, fetch: &PendingFetch) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.topic_locks().write(topic.as_bytes()).await;
@@ -167,7 +163,7 @@ impl Publishing {
         fetch: &PendingFetch,
         known: Option<Topic>,
         look: Look,
-    ) -> Result<(Ended, Option<Brought>), StoreError> {
+    ) -> Result<(Ended, Option<Box<Brought>>), StoreError> {
         let count = |fetched| self.parts.metrics.fetches.add(fetched);
         let url = fetch.url.clone();
         match look {
@@ -184,26 +180,27 @@ impl Publishing {
                         max_entries: publishing.parts.max_entries,
                         now,
                     };
-                    let mut failed = Ok(());
+                    let (mut failed, mut shown) = (Ok(()), Vec::new());
                     let news = news::find(&page, &known, &mut |entry| match store.last_sight(
                         topic,
                         entry.id,
                         entry.digest,
                     ) {
-                        Ok(seen) => seen.is_some(),
+                        Ok(seen) => {
+                            shown.push((entry.id, entry.digest, seen));
+                            seen.is_some()
+                        }
                         Err(error) => {
                             failed = Err(error);
                             true
                         }
                     });
-                    failed.map(|()| Box::new((news, page)))
+                    failed.map(|()| Box::new(Brought { news, page, shown }))
                 });
                 let found = found.await?;
-                count(if found.0.made.is_empty() { Fetched::Unchanged } else { Fetched::New });
+                count(if found.news.made.is_empty() { Fetched::Unchanged } else { Fetched::New });
                 Ok((Ended::Answered, Some(found)))
             }
-            // Nobody was asked, which the caller has seen to.
-            Look::Busy => Ok((Ended::Failed, None)),
             Look::Unchanged => {
                 count(Fetched::Unchanged);
                 Ok((Ended::Answered, None))

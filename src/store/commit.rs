@@ -193,6 +193,8 @@ impl Rows {
             }
             Record::DocumentPut(topic, document) => {
                 self.put(keys::by_topic(Table::Documents, topic), &document)?;
+                // It is published, so somebody wants it.
+                self.remove(keys::by_topic(Table::Abandoned, topic));
             }
             Record::TopicAbandoned(topic, since) => {
                 self.remove(keys::by_topic(Table::Documents, topic));

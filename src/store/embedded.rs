@@ -4,20 +4,12 @@
 //! because commits flush themselves, and a damaged store that makes it panic while opening becomes an error.
 
 use std::{
-    fs,
-    io::ErrorKind,
     ops::{Bound, Deref},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
 
-use tracing::{info, warn};
-
-use super::{StoreError, StoreOptions, codec, keys};
-
-/// What a mode grants to anybody but the owner.
-const FOR_OTHERS: u32 = 0o077;
+use super::{StoreError, StoreOptions, codec, folder, keys};
 
 /// The schema this program writes.
 const SCHEMA: u32 = 2;
@@ -51,7 +43,7 @@ pub(super) struct Embedded {
 
 impl Embedded {
     pub(super) fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        prepare_directory(&options.path)?;
+        folder::prepare(&options.path)?;
         let config = sled::Config::new()
             .path(&options.path)
             .cache_capacity(options.cache_bytes)
@@ -162,61 +154,14 @@ fn failed(error: sled::Error) -> StoreError {
     StoreError::Failed(error.to_string())
 }
 
-/// Makes the directory, for its owner alone: callbacks in it are capabilities, secrets are keys (X07). One that was there
-/// before, made by a package or with `mkdir`, is closed to others as well.
-fn prepare_directory(path: &Path) -> Result<(), StoreError> {
-    let refused =
-        |error: std::io::Error| StoreError::Directory { path: path.to_owned(), reason: error.to_string() };
-    match fs::metadata(path) {
-        Ok(found) if !found.is_dir() => Err(refused(ErrorKind::NotADirectory.into())),
-        Ok(found) if found.permissions().mode() & FOR_OTHERS != 0 => {
-            let mode = found.permissions().mode() & !FOR_OTHERS;
-            // In a volume that belongs to somebody else it cannot be closed; that is the operator's to know.
-            match fs::set_permissions(path, fs::Permissions::from_mode(mode)) {
-                Ok(()) => {
-                    info!(path = %path.display(), "the data folder was open to others and is closed now");
-                }
-                Err(error) => {
-                    warn!(path = %path.display(), %error, "the data folder is open to others and cannot be closed");
-                }
-            }
-            Ok(())
-        }
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused)?;
-            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(refused)
-        }
-        Err(error) => Err(refused(error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{fs, time::Duration};
 
     use super::*;
 
     fn options(path: &Path) -> StoreOptions {
         StoreOptions { path: path.to_owned(), cache_bytes: 16 << 20, gather: Duration::ZERO }
-    }
-
-    #[test]
-    fn the_directory_is_for_its_owner_alone() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("a/b");
-        drop(Embedded::open(&options(&path)).unwrap());
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn x07_a_directory_that_was_there_before_is_closed_to_others() {
-        let home = tempfile::tempdir().unwrap();
-        for (before, after) in [(0o755, 0o700), (0o2775, 0o2700), (0o700, 0o700)] {
-            fs::set_permissions(home.path(), fs::Permissions::from_mode(before)).unwrap();
-            drop(Embedded::open(&options(home.path())).unwrap());
-            assert_eq!(fs::metadata(home.path()).unwrap().permissions().mode() & 0o7777, after);
-        }
     }
 
     #[test]

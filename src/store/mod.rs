@@ -28,6 +28,7 @@ mod entries;
 mod error;
 mod fanouts;
 mod fetches;
+mod folder;
 mod intents;
 pub mod keys;
 mod locks;
@@ -167,6 +168,13 @@ impl Store {
             fanouts: count(Table::FanOuts)?,
             publications: count(Table::Publications)?,
         })
+    }
+
+    /// Makes the row of a topic one that cannot be read.
+    #[cfg(test)]
+    pub(crate) fn spoil_topic(&self, topic: crate::protocol::TopicId) {
+        let key = keys::by_topic(Table::Topics, topic);
+        self.kv.apply([embedded::Change { key, value: Some(vec![0xff]) }]).unwrap();
     }
 
     /// Stops the writer after everything submitted so far is on disk.

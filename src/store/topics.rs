@@ -88,7 +88,7 @@ impl Store {
         row.map(|row| codec::decode(Table::Documents, &row)).transpose()
     }
 
-    /// Since when nobody wants the topic, as far as that was noticed.
+    /// Since when nobody wants the topic, as far as that was noticed, and unless something was published since.
     pub fn abandoned_since(&self, id: TopicId) -> Result<Option<Timestamp>, StoreError> {
         let row = self.kv.get(&keys::by_topic(Table::Abandoned, id))?;
         row.map(|row| codec::decode(Table::Abandoned, &row)).transpose()
@@ -105,11 +105,6 @@ impl Store {
             }
         }
         Ok(false)
-    }
-
-    /// Whether the topic's newest whole body is kept.
-    pub fn has_document(&self, id: TopicId) -> Result<bool, StoreError> {
-        Ok(self.kv.get(&keys::by_topic(Table::Documents, id))?.is_some())
     }
 
     /// The ids of up to `limit` topics, in key order, after the given one.

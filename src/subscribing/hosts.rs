@@ -14,7 +14,7 @@ use crate::{
     store::{Commit, Record, StoreError},
 };
 
-/// A host's record is renewed when it is this old, and forgotten at most this long after its time.
+/// A host's record is renewed when it is this old, and forgotten at most twice this long after its time.
 const AGE: Duration = Duration::from_hours(24);
 /// Records that are looked at in one go.
 const PAGE: usize = 1024;
@@ -55,7 +55,9 @@ impl Subscribing {
     /// A host that proves something in this very moment may be forgotten with it, and is then a stranger until its next
     /// proof.
     pub(super) async fn forget_hosts_once(&self) -> Result<(), StoreError> {
-        let oldest = self.parts.clock.now().before(self.parts.lease.max.saturating_mul(2));
+        // A proof within the age of the record did not renew it.
+        let keep = self.parts.lease.max.saturating_mul(2).saturating_add(AGE);
+        let oldest = self.parts.clock.now().before(keep);
         let mut after = None;
         loop {
             let page = self.parts.store.read(move |store| store.hosts(after, PAGE)).await?;

@@ -153,6 +153,10 @@ impl Subscribing {
         let Ok(_permit) = timeout(patience, self.parts.lanes.enter(host.as_str())).await else {
             return Err(Unaccepted::Busy);
         };
+        // Whoever is given no time to answer has refused nothing, and must not be told so.
+        if left() < self.parts.verification.timeout.div_f64(10.0) {
+            return Err(Unaccepted::Busy);
+        }
         if let Some(until) = self.hold_until(pair, intent)? {
             self.parts.distribution.hold(pair, until);
         }

@@ -2,12 +2,11 @@
 //! here (S33).
 
 use http::Uri;
-use url::Url;
 
 use super::Subscribing;
 use crate::{
     outbound::Purpose,
-    protocol::{IntentRequest, Mode},
+    protocol::{IntentRequest, Mode, is_hub},
 };
 
 /// Why a request is refused by policy: a sentence for the answer, naming the parameter and no address.
@@ -38,26 +37,12 @@ impl Subscribing {
         guard
             .judge_uri(&topic, Purpose::Fetch)
             .map_err(|refusal| forbidden("hub.topic")(refusal.to_string()))?;
-        if self.is_ours(request.topic.as_str()) {
+        if is_hub(&self.parts.hub_url, request.topic.as_str()) {
             return Err(forbidden("hub.topic")("it is the hub itself".to_owned()));
         }
-        if self.is_ours(request.callback.as_str()) {
+        if is_hub(&self.parts.hub_url, request.callback.as_str()) {
             return Err(forbidden("hub.callback")("it is the hub itself".to_owned()));
         }
         Ok(())
-    }
-
-    /// Whether this is the hub's endpoint: under either scheme, with any query, and under the names that it has besides
-    /// its own (S01).
-    fn is_ours(&self, url: &str) -> bool {
-        let (Ok(ours), Ok(theirs)) = (Url::parse(&self.parts.hub_url), Url::parse(url)) else {
-            return false;
-        };
-        // The dot at the end of a name only says that it is whole.
-        let name = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_owned());
-        let names: &[_] = if ours.path().ends_with('/') { &["", "subscribe", "publish"] } else { &[""] };
-        name(&ours) == name(&theirs)
-            && ours.port() == theirs.port()
-            && names.iter().any(|name| ours.join(name).is_ok_and(|own| own.path() == theirs.path()))
     }
 }

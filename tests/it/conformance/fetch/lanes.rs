@@ -1,8 +1,22 @@
 //! Fetches of one host at once (X05): what it costs others, and where redirects count.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
-use crate::harness::{Form, Gate, Page, Publisher, Settings, Stage};
+use tokio::time::Instant;
+
+use crate::harness::{Callback, Form, Gate, Page, Publisher, Settings, Stage, Topic};
+
+/// Subscribes to a topic of each site, all of which redirect to this one.
+async fn leading_to(end: &Topic, sites: &[Publisher], stage: &Stage, callback: &Callback) -> Vec<Topic> {
+    let mut topics = Vec::new();
+    for site in sites {
+        let topic = site.topic("/text");
+        topic.put(Page::redirect(302, &end.url()));
+        stage.subscribe_03(&topic, callback).await;
+        topics.push(topic);
+    }
+    topics
+}
 
 /// More topics of a host that answers nobody than there are fetches at once, and one of another host behind them all.
 #[tokio::test]
@@ -39,22 +53,47 @@ async fn f02_x05_a_redirect_counts_for_the_host_that_it_leads_to() {
     end.put(Page::text("news").behind(&gate));
     // Each on a port of its own, which makes it another host.
     let sites: Vec<_> = (0..9).map(|_| Publisher::start()).collect();
-    let mut topics = Vec::new();
-    for site in &sites {
-        let topic = site.topic("/text");
-        topic.put(Page::redirect(302, &end.url()));
-        stage.subscribe_03(&topic, &callback).await;
-        topics.push(topic);
-    }
+    let topics = leading_to(&end, &sites, &stage, &callback).await;
     let (ninth, eight) = topics.split_last().unwrap();
     for topic in eight {
         stage.ping(topic).await;
     }
     end.fetched(8).await;
     stage.ping(ninth).await;
-    // It stood aside, and came again.
+    // It was put off, and came again.
     ninth.fetched(2).await;
     assert_eq!(end.fetches().len(), 8);
     gate.open();
+    callback.delivered(9).await;
+}
+
+/// The host that redirects answers each time: it is asked as often as one that fails, and no more (F10).
+#[tokio::test]
+async fn f10_x05_a_redirect_to_a_host_that_is_full_is_a_failed_try() {
+    let settings = Settings::quick().with("fetch", "timeout", "60s");
+    let stage = Stage::set_with(settings.with("fetch", "retry", vec!["500ms"])).await;
+    let (gate, callback) = (Gate::closed(), stage.subscriber.callback("/cb"));
+    let end = stage.publisher.topic("/end");
+    end.put(Page::text("news").behind(&gate));
+    // Each on a port of its own, which makes it another host.
+    let sites: Vec<_> = (0..10).map(|_| Publisher::start()).collect();
+    let topics = leading_to(&end, &sites, &stage, &callback).await;
+    let [eight @ .., ninth, clock] = &topics[..] else { panic!() };
+    for topic in eight {
+        stage.ping(topic).await;
+    }
+    end.fetched(8).await;
+    // The second begins when the first is at its end.
+    for topic in [ninth, clock] {
+        let pinged = Instant::now();
+        stage.ping(topic).await;
+        topic.fetched(2).await;
+        // Less a moment, as the hub's clock counts in milliseconds.
+        assert!(pinged.elapsed() + Duration::from_millis(5) > Duration::from_millis(500));
+    }
+    assert_eq!((ninth.fetches().len(), end.fetches().len()), (2, 8));
+    gate.open();
+    callback.delivered(8).await;
+    stage.ping(ninth).await;
     callback.delivered(9).await;
 }

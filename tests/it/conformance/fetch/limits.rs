@@ -42,6 +42,29 @@ async fn f09_compressed_feeds_are_read_and_sent_on_in_the_clear() {
     }
 }
 
+/// What cannot be decoded is no content, and is asked for again like anything that failed.
+#[tokio::test]
+async fn f09_a_coding_is_known_by_its_other_names_and_one_that_is_not_known_is_a_failure() {
+    let stage = Stage::set().await;
+    let (topic, callback) = stage.subscribed("/text").await;
+    let coded = |coding: &str, text: &str| {
+        Page::of("text/plain", gzip(text.as_bytes())).with_header("content-encoding", coding)
+    };
+    for (index, coding) in ["x-gzip", "GZIP", "identity, gzip"].into_iter().enumerate() {
+        let text = format!("news in {coding}");
+        topic.put(coded(coding, &text));
+        stage.ping(&topic).await;
+        assert_eq!(callback.delivered(index + 1).await[index].body, text);
+    }
+    for coding in ["deflate", "gzip, br", "compress"] {
+        let known = topic.fetches().len();
+        topic.put(coded(coding, coding));
+        stage.ping(&topic).await;
+        topic.fetched(known + 2).await;
+    }
+    stage.got_only(3, &topic, &callback).await;
+}
+
 /// A few octets on the wire may be many in memory.
 #[tokio::test]
 async fn f09_what_a_compressed_body_becomes_counts() {
