@@ -20,27 +20,40 @@ use crate::{
 /// How long the count of one subscription stays as it is at least. Of a service with several machines some may say it and
 /// others not: each answer would be a write.
 const STAYS: Duration = Duration::from_mins(1);
+/// How often what was longer ago is thrown out, where there is no room.
+const SWEPT: Duration = Duration::from_secs(1);
 /// Changes remembered for that time: so many in a minute are no load.
 const REMEMBERED: usize = 4096;
 
 /// Which counts were changed a moment ago. In memory only: what a restart forgets is at most written once more.
 #[derive(Debug, Default)]
-pub(super) struct Changed(Mutex<HashMap<PairId, Timestamp>>);
+pub(super) struct Changed(Mutex<Recent>);
+
+#[derive(Debug, Default)]
+struct Recent {
+    at: HashMap<PairId, Timestamp>,
+    /// When what is no longer recent was last thrown out.
+    swept_at: Timestamp,
+}
 
 impl Changed {
     /// Whether the count of this one may change now; then it is taken to have changed.
     fn may(&self, pair: PairId, now: Timestamp) -> bool {
         let mut changed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_recent = |at: &Timestamp| now.since(*at) < STAYS;
-        if changed.get(&pair).is_some_and(is_recent) {
+        // Nothing was in the future, but for a clock that was set back.
+        let is_recent = |at: &Timestamp| *at <= now && now.since(*at) < STAYS;
+        if changed.at.get(&pair).is_some_and(is_recent) {
             return false;
         }
-        if changed.len() >= REMEMBERED {
-            changed.retain(|_, at| is_recent(at));
+        // A delivery waits for this, so that it is not done for each.
+        let is_swept = changed.swept_at <= now && now.since(changed.swept_at) < SWEPT;
+        if changed.at.len() >= REMEMBERED && !is_swept {
+            changed.at.retain(|_, at| is_recent(at));
+            changed.swept_at = now;
         }
-        let has_room = changed.len() < REMEMBERED;
+        let has_room = changed.at.len() < REMEMBERED;
         if has_room {
-            changed.insert(pair, now);
+            changed.at.insert(pair, now);
         }
         has_room
     }

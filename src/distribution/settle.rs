@@ -17,7 +17,7 @@ use super::parcel::Parcel;
 
 /// How soon it is looked at again whether a row that only holds fan-outs off may go, and how late at most.
 const SOONEST: Duration = Duration::from_millis(250);
-const LATEST: Duration = Duration::from_secs(30);
+const LATEST: Duration = Duration::from_secs(5);
 
 /// What a try that did not succeed leaves behind.
 #[derive(Debug, Clone, Copy)]
@@ -188,7 +188,9 @@ impl Distribution {
         let now = self.parts.clock.now();
         let from_seq = through.saturating_add(1);
         let backlog = if through < store.head(pair.topic)? {
-            Backlog { from_seq, due_at: now, ..new }
+            // What it waited for is over: from here on it is a backlog like any other.
+            let since = if old.last == LastOutcome::Ahead { now } else { old.since };
+            Backlog { from_seq, due_at: now, since, ..new }
         } else if old.passed < through && store.next_fanout(pair.topic)?.is_some_and(|id| id.seq <= through) {
             // Without a row that fan-out would send it again, and what is older after what is newer. How long the others
             // take nobody knows: it is looked at again when it has waited for as long again.

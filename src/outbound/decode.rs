@@ -9,14 +9,34 @@ use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_ENCODING};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The codings of a body, as one list in lower case; empty where there are none. An older name of gzip is gzip, and some
-/// sites name a charset here, which codes nothing.
+/// What is registered, or was seen, as the name of a coding.
+const CODINGS: [&str; 16] = [
+    "aes128gcm",
+    "br",
+    "bzip2",
+    "compress",
+    "dcb",
+    "dcz",
+    "deflate",
+    "exi",
+    "gzip",
+    "lzma",
+    "pack200-gzip",
+    "x-bzip2",
+    "x-compress",
+    "x-gzip",
+    "xz",
+    "zstd",
+];
+
+/// The codings of a body, as one list in lower case; empty where there are none. An older name of gzip is gzip. Any other
+/// word codes nothing: some sites name a charset here, or how a proxy got the body.
 pub(super) fn codings(headers: &HeaderMap) -> String {
     let lines = headers.get_all(CONTENT_ENCODING).iter();
     let lines = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase());
     let words: Vec<_> = lines
         .flat_map(|line| line.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>())
-        .filter(|word| !matches!(word.as_str(), "" | "identity" | "none" | "utf-8" | "iso-8859-1"))
+        .filter(|word| CODINGS.contains(&word.as_str()))
         .map(|word| if word == "x-gzip" { "gzip".to_owned() } else { word })
         .collect();
     words.join(", ")
@@ -78,6 +98,19 @@ mod tests {
             assert_eq!(read_as(coding, text, 100).await, text, "{coding}");
         }
         assert_eq!(decoded(&HeaderMap::new(), Bytes::from_static(b"plain"), 100).await, "plain");
+    }
+
+    #[test]
+    fn f09_only_a_coding_is_a_coding() {
+        let named = |lines: &[&'static str]| {
+            let lines = lines.iter().map(|line| (CONTENT_ENCODING, HeaderValue::from_static(line)));
+            codings(&lines.collect::<HeaderMap>())
+        };
+        for nothing in ["UTF-8", "utf8", "windows-1251", "8bit", "aws-chunked", "none", " , identity"] {
+            assert_eq!(named(&[nothing]), "", "{nothing}");
+        }
+        assert_eq!(named(&["Deflate"]), "deflate");
+        assert_eq!(named(&["x-gzip, utf-8, br"]), "gzip, br");
     }
 
     #[tokio::test]

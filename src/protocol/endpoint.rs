@@ -18,7 +18,9 @@ impl Place {
         // Strictly as it is written; then once more as the fetching client makes it, which takes dot segments away.
         Parts::parse(text).ok()?;
         let mut url = Url::parse(text).ok()?;
+        // What does not say where it leads is not to make it too long to be looked at.
         url.set_query(None);
+        url.set_username("").and_then(|()| url.set_password(None)).ok()?;
         let parts = Parts::parse(url.as_str()).ok()?;
         let port = if [80, 443].contains(&parts.port) { 443 } else { parts.port };
         let canonical = parts.canonical();
@@ -55,6 +57,7 @@ mod tests {
             "https://hub.example/publish/?x",
             "https://hub.example/./x/../%73ubscribe",
             &format!("https://hub.example/?{}", "\u{fc}".repeat(4000)),
+            &format!("https://{}:p@hub.example/", ";".repeat(4000)),
         ] {
             assert!(is_hub("https://hub.example/", url), "{url}");
         }

@@ -44,7 +44,7 @@ pub(super) enum Failure {
     Location,
     #[error("the topic's URL cannot be requested")]
     Url,
-    /// A try like any other: the host that redirects was asked, and is not to be asked without end.
+    /// A try like any other: the host that redirects was asked, and is not to be asked in a hurry.
     #[error("the host that it redirects to has as many fetches under way as it may")]
     Crowded,
     #[error(transparent)]

@@ -63,6 +63,10 @@ impl PutDown {
             return false;
         }
         if self.0.len() >= MOST_COUNTED {
+            // Who puts down little is far from the bound.
+            self.0.retain(|_, count| *count >= UNCOUNTED.div_euclid(64));
+        }
+        if self.0.len() >= MOST_COUNTED {
             self.0.clear();
         }
         let count = self.0.entry(topic).or_default();

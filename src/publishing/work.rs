@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::{
     Publishing,
-    fetch::{Asking, Look},
+    fetch::{Asking, Failure, Look},
     keep::{Brought, Kept},
     news::{self, Known},
 };
@@ -69,6 +69,8 @@ fn readers(store: &Store, topic: TopicId) -> Result<u64, StoreError> {
 enum Ended {
     Answered,
     Failed,
+    /// A host on the way had no room.
+    Crowded,
     Dropped,
 }
 
@@ -215,10 +217,11 @@ impl Publishing {
                 Ok((Ended::Dropped, None))
             }
             Look::Failed(reason) => {
-                let is_refused = matches!(&reason, super::fetch::Failure::Send(SendError::Refused(_)));
+                let is_refused = matches!(reason, Failure::Send(SendError::Refused(_)));
                 count(if is_refused { Fetched::Refused } else { Fetched::Failed });
                 warn!(topic = fetch.url.as_str(), %reason, attempts = fetch.attempts, "fetch failed");
-                Ok((Ended::Failed, None))
+                let is_crowded = matches!(reason, Failure::Crowded);
+                Ok((if is_crowded { Ended::Crowded } else { Ended::Failed }, None))
             }
         }
     }
@@ -235,11 +238,16 @@ fn again(
     let nth = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     match ended {
         Ended::Dropped => None,
-        Ended::Failed => rules.retry.get(nth(current.attempts)).map(|pause| PendingFetch {
-            due_at: now.after(*pause),
-            attempts: current.attempts.saturating_add(1),
-            ..current.clone()
-        }),
+        Ended::Failed | Ended::Crowded => {
+            let pause = rules.retry.get(nth(current.attempts));
+            // That there was no room is no fault of the topic's, and no end of a ping that was acknowledged.
+            let pause = pause.or_else(|| rules.retry.last().filter(|_| ended == Ended::Crowded))?;
+            Some(PendingFetch {
+                due_at: now.after(*pause),
+                attempts: current.attempts.saturating_add(1),
+                ..current.clone()
+            })
+        }
         // Nobody said that there is anything to see.
         Ended::Answered if has_news || current.is_poll => None,
         // The ping may have beaten the publisher's cache (P12). After a first answer that came late, by retries, the steps
@@ -280,6 +288,21 @@ mod tests {
             current = next;
         }
         dues
+    }
+
+    #[test]
+    fn f10_what_found_no_room_is_repeated_for_as_long_as_it_takes() {
+        let url = TopicUrl::parse("http://site.example/feed").unwrap();
+        let rules = FetchConfig::default();
+        let fetch =
+            PendingFetch { url, pinged_at: at(0), due_at: at(0), attempts: 3, looks: 0, is_poll: false };
+        let due = |attempts: u32, ended: Ended| {
+            let fetch = PendingFetch { attempts, ..fetch.clone() };
+            again(&rules, &fetch, ended, false, at(0)).map(|next| next.due_at)
+        };
+        assert_eq!((due(3, Ended::Failed), due(3, Ended::Crowded)), (Some(at(240)), Some(at(240))));
+        assert_eq!((due(4, Ended::Failed), due(4, Ended::Crowded)), (None, Some(at(240))));
+        assert_eq!(due(1000, Ended::Crowded), Some(at(240)));
     }
 
     #[test]

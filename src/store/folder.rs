@@ -31,9 +31,10 @@ pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
         }
         Err(error) => return Err(failed(error)),
     };
-    let is_shared = mode & STICKY != 0;
     let names = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
     let names: Vec<_> = names.iter().map(fs::DirEntry::file_name).collect();
+    // An empty one is nobody's yet: containers are given such a volume.
+    let is_shared = mode & STICKY != 0 && !names.is_empty();
     let holds_store = ["conf", "db"].iter().all(|file| names.iter().any(|name| name == file));
     if !holds_store && (is_shared || !names.iter().all(|name| is_no_trouble(&name.to_string_lossy()))) {
         return Err(refused(
@@ -100,6 +101,7 @@ mod tests {
         };
         let (shared, used) = (made("shared", 0o1777), made("used", 0o755));
         fs::write(used.join("letter.txt"), "dear").unwrap();
+        fs::create_dir(shared.join(".X11-unix")).unwrap();
         for path in [&shared, &used] {
             let before = seen(path);
             let error = prepare(path).unwrap_err();
@@ -113,6 +115,9 @@ mod tests {
         }
         prepare(&volume).unwrap();
         assert_eq!(seen(&volume), 0o700);
+        let fresh = made("fresh", 0o1777);
+        prepare(&fresh).unwrap();
+        assert_eq!(seen(&fresh), 0o1700);
         // What came to lie beside a store keeps nobody from it.
         for name in ["conf", "db", "notes.txt"] {
             fs::write(volume.join(name), "").unwrap();

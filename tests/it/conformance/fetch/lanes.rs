@@ -67,9 +67,10 @@ async fn f02_x05_a_redirect_counts_for_the_host_that_it_leads_to() {
     callback.delivered(9).await;
 }
 
-/// The host that redirects answers each time: it is asked as often as one that fails, and no more (F10).
+/// The host that redirects answers each time: it is asked no more often than one that fails (F10); but for as long as it
+/// takes, or the ping that was acknowledged would be lost to a crowd.
 #[tokio::test]
-async fn f10_x05_a_redirect_to_a_host_that_is_full_is_a_failed_try() {
+async fn f10_x05_a_redirect_to_a_host_that_is_full_is_tried_again_until_there_is_room() {
     let settings = Settings::quick().with("fetch", "timeout", "60s");
     let stage = Stage::set_with(settings.with("fetch", "retry", vec!["500ms"])).await;
     let (gate, callback) = (Gate::closed(), stage.subscriber.callback("/cb"));
@@ -78,22 +79,19 @@ async fn f10_x05_a_redirect_to_a_host_that_is_full_is_a_failed_try() {
     // Each on a port of its own, which makes it another host.
     let sites: Vec<_> = (0..10).map(|_| Publisher::start()).collect();
     let topics = leading_to(&end, &sites, &stage, &callback).await;
-    let [eight @ .., ninth, clock] = &topics[..] else { panic!() };
+    let [eight @ .., ninth, tenth] = &topics[..] else { panic!() };
     for topic in eight {
         stage.ping(topic).await;
     }
     end.fetched(8).await;
-    // The second begins when the first is at its end.
-    for topic in [ninth, clock] {
+    for topic in [ninth, tenth] {
         let pinged = Instant::now();
         stage.ping(topic).await;
-        topic.fetched(2).await;
+        topic.fetched(3).await;
         // Less a moment, as the hub's clock counts in milliseconds.
-        assert!(pinged.elapsed() + Duration::from_millis(5) > Duration::from_millis(500));
+        assert!(pinged.elapsed() + Duration::from_millis(5) > Duration::from_secs(1));
     }
-    assert_eq!((ninth.fetches().len(), end.fetches().len()), (2, 8));
+    assert_eq!(end.fetches().len(), 8);
     gate.open();
-    callback.delivered(8).await;
-    stage.ping(ninth).await;
-    callback.delivered(9).await;
+    callback.delivered(10).await;
 }
