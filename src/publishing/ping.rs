@@ -142,10 +142,11 @@ fn due(
     let due_at = due_at.max(pending.pinged_at.after(coalesce)).min(latest);
     let is_noted = match began {
         Some(began) => pending.pinged_at > began,
-        // A poll is no answer to a ping: what it finds first is kept quiet (F17).
-        None => !pending.is_poll && pending.attempts == 0 && pending.looks == 0 && pending.due_at <= due_at,
+        None => pending.attempts == 0 && pending.looks == 0 && pending.due_at <= due_at,
     };
-    (!is_noted).then_some(due_at)
+    // A poll is no answer to a ping: what it finds first is kept quiet (F17). The next one may be noted already while the
+    // last look is being cleared away.
+    (pending.is_poll || !is_noted).then_some(due_at)
 }
 
 #[cfg(test)]
@@ -161,6 +162,18 @@ mod tests {
     fn pending(pinged: u64, due: u64) -> PendingFetch {
         let url = TopicUrl::parse("http://example.com/feed").unwrap();
         PendingFetch { url, pinged_at: at(pinged), due_at: at(due), attempts: 0, looks: 0, is_poll: false }
+    }
+
+    #[test]
+    fn p15_a_poll_that_is_noted_answers_no_ping() {
+        let next = PendingFetch { is_poll: true, ..pending(1005, 3_601_005) };
+        let quick = PendingFetch { is_poll: true, ..pending(1005, 1006) };
+        for began in [None, Some(at(1000))] {
+            for poll in [&next, &quick] {
+                let due = due(at(1010), began, at(0), Some(poll), WINDOW);
+                assert_eq!(due, Some(at(1505)), "{began:?} {poll:?}");
+            }
+        }
     }
 
     #[test]
