@@ -162,7 +162,8 @@ fn count(body: &[u8], format: Format) -> Option<usize> {
 
 /// Whether a part of the DTD is in another file, and needed.
 fn is_elsewhere(text: &str) -> bool {
-    let stands_alone = text.lines().next().is_some_and(|first| first.contains("standalone") && first.contains("yes"));
+    let declaration = text.split('>').next().unwrap_or_default();
+    let stands_alone = declaration.starts_with("<?xml") && declaration.contains("yes");
     text.contains("<!DOCTYPE") && (text.contains("SYSTEM") || text.contains("PUBLIC")) && !stands_alone
 }
 
