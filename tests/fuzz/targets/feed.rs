@@ -140,7 +140,11 @@ fn reads_back(
 fn another_reader_agrees(body: &[u8], document: &Document, made: &Rendered) {
     let Some(before) = count(body, document.format) else { return };
     assert_eq!(before, document.entries.len(), "entries of the input");
-    assert_eq!(count(&made.body, document.format), Some(made.entries.len()), "entries of what was made of it");
+    assert_eq!(
+        count(&made.body, document.format),
+        Some(made.entries.len()),
+        "entries of what was made of it"
+    );
 }
 
 /// The entries that the other reader finds; `None` if it refuses for a reason that is not ours.
@@ -175,8 +179,13 @@ fn text(body: &[u8]) -> Option<Cow<'_, str>> {
     let label = declaration.split_once("encoding").map_or("utf-8", |(_, rest)| {
         rest.trim_start_matches([' ', '\t', '\r', '\n', '=', '"', '\'']).split(['"', '\'']).next().unwrap()
     });
-    let encoding = if label == "utf8" { UTF_8 } else { Encoding::for_label_no_replacement(label.as_bytes())? };
-    Some(encoding.decode_without_bom_handling_and_without_replacement(body).expect("it is in its own encoding"))
+    let encoding =
+        if label == "utf8" { UTF_8 } else { Encoding::for_label_no_replacement(label.as_bytes())? };
+    Some(
+        encoding
+            .decode_without_bom_handling_and_without_replacement(body)
+            .expect("it is in its own encoding"),
+    )
 }
 
 fn count_in(document: &roxmltree::Document<'_>, format: Format) -> usize {
