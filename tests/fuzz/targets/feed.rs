@@ -150,7 +150,8 @@ fn another_reader_agrees(body: &[u8], document: &Document, made: &Rendered) {
 /// The entries that the other reader finds; `None` if it refuses for a reason that is not ours.
 fn count(body: &[u8], format: Format) -> Option<usize> {
     if format == Format::JsonFeed {
-        let feed: serde_json::Value = serde_json::from_slice(body).unwrap();
+        // It holds no number beyond those of a machine; JSON does.
+        let feed: serde_json::Value = serde_json::from_slice(body).ok()?;
         return feed["items"].as_array().map(Vec::len);
     }
     let text = text(body)?;
