@@ -57,17 +57,8 @@ impl Shelf {
         let new = news(&document, &mut |entry| known.contains(&(entry.id, entry.digest)));
         let length = u64::try_from(body.len()).unwrap();
         let whole = Publication {
-            at: Timestamp::EPOCH,
-            format: document.format,
-            content_type: None,
-            self_url: "http://site.example/feed".to_owned(),
-            hub_url: "http://hub.example/".to_owned(),
             context: document.context,
-            entries: Vec::new(),
-            insert_at: 0,
-            length,
-            document_length: length,
-            first_of_fetch: self.head + 1,
+            ..Publication::of(document.format, length, self.head + 1)
         };
         let mut commit = Commit::new();
         let parts: Vec<&[usize]> =
@@ -264,19 +255,7 @@ async fn d20_of_what_is_no_feed_the_last_body_is_all_there_is() {
 
 #[test]
 fn the_documents_kept_are_bounded_in_number_and_in_octets() {
-    let publication = Publication {
-        at: Timestamp::EPOCH,
-        format: Format::Opaque,
-        content_type: None,
-        self_url: String::new(),
-        hub_url: String::new(),
-        context: BodyDigest::of(b""),
-        entries: Vec::new(),
-        insert_at: 0,
-        length: 0,
-        document_length: 0,
-        first_of_fetch: 1,
-    };
+    let publication = Publication::of(Format::Opaque, 0, 1);
     let of = |octets: usize| full(1, &publication, vec![b'x'; octets]);
     let kept = |count: u64, octets: usize| {
         let wanted = |head| Wanted { topic: TOPIC, from_seq: 1, head, needs_full: NeedsFull::No };

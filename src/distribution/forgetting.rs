@@ -250,19 +250,7 @@ mod tests {
         scene.looked(day(0)).await;
         scene.saw(1, day(0)).await;
         scene.put(Record::NamesPut { topic, names: names.clone(), was: Vec::new() }).await;
-        let publication = Publication {
-            at: day(0),
-            format: Format::Atom,
-            content_type: None,
-            self_url: String::new(),
-            hub_url: String::new(),
-            context: BodyDigest::of(b""),
-            entries: Vec::new(),
-            insert_at: 0,
-            length: 4,
-            document_length: 4,
-            first_of_fetch: 7,
-        };
+        let publication = Publication { at: day(0), ..Publication::of(Format::Atom, 4, 7) };
         let document = TopicDocument { seq: 7, publication, body: b"body".to_vec() };
         scene.put(Record::DocumentPut(topic, document.clone())).await;
         scene.wait_for_a_fetch(day(9)).await;

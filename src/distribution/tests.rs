@@ -103,16 +103,9 @@ impl Scene {
         let (topic, url) = (self.pair.topic, self.subscription.topic.as_str().to_owned());
         let publication = Publication {
             at: NOW,
-            format: Format::Opaque,
-            content_type: None,
             self_url: url.clone(),
-            hub_url: "http://hub.example/".to_owned(),
             context: BodyDigest::of(b"news"),
-            entries: Vec::new(),
-            insert_at: 0,
-            length: 4,
-            document_length: 4,
-            first_of_fetch: seq,
+            ..Publication::of(Format::Opaque, 4, seq)
         };
         let record = Topic {
             url,

@@ -87,12 +87,6 @@ impl<'b> Source<'b> {
         self.body.get(range).unwrap_or_default()
     }
 
-    /// Where some bytes of the body lie in it.
-    pub(super) fn range_of(&self, bytes: &[u8]) -> std::ops::Range<usize> {
-        let start = bytes.as_ptr().addr().saturating_sub(self.body.as_ptr().addr());
-        start..start.saturating_add(bytes.len())
-    }
-
     /// The body from there on.
     pub(super) fn from(&self, position: usize) -> &'b [u8] {
         self.body.get(position..).unwrap_or_default()

@@ -17,6 +17,12 @@ pub struct Entry {
     pub range: Range<usize>,
 }
 
+/// Where a part of a body lies in it; the part is a slice of that body.
+pub(super) fn range_within(body: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+    start..start.saturating_add(part.len())
+}
+
 macro_rules! fingerprint {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

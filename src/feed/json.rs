@@ -4,7 +4,7 @@
 //! recurse into, so that depth costs nothing (X08). Nothing is written anew. What two readers may read differently is
 //! not read at all: an object with a name in it twice, also one spelled with escapes, makes the body opaque.
 
-use std::{fmt, ops::Range};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
@@ -13,8 +13,8 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    Document, Entry, EntryDigest, Format, Volatile, fingerprint::Fingerprint, identity::Identity,
-    links::Links, namespaces::Name, tag::Unreadable, walk::MOST_ENTRIES,
+    Document, Entry, EntryDigest, Format, Volatile, entry::range_within, fingerprint::Fingerprint,
+    identity::Identity, links::Links, namespaces::Name, tag::Unreadable, walk::MOST_ENTRIES,
 };
 
 /// What the top-level `version` begins with; behind it stands 1 or 1.1.
@@ -41,7 +41,7 @@ pub(super) fn feed(body: &[u8], volatile: &Volatile) -> Result<Document, Unreada
         context.add_part(feed.get(name).map(|raw| raw.get().as_bytes()).unwrap_or_default());
     }
     let links = links(&feed);
-    let inside = range_of(list, body).start.saturating_add(1);
+    let inside = range_within(body, list.get().as_bytes()).start.saturating_add(1);
     Ok(Document {
         format: Format::JsonFeed,
         insert_at: entries.last().map_or(inside, |last| last.range.end),
@@ -65,7 +65,7 @@ fn entry(item: &RawValue, body: &[u8], volatile: &Volatile) -> Result<Entry, Unr
             identity.offer(rank, value.into_bytes().into());
         }
     }
-    Ok(Entry { id: identity.settle(digest), digest, range: range_of(item, body) })
+    Ok(Entry { id: identity.settle(digest), digest, range: range_within(body, item.get().as_bytes()) })
 }
 
 /// Where the feed says it lives, and its hubs of the kind that this one is.
@@ -93,13 +93,6 @@ fn is_number(raw: &str) -> bool {
 /// A member's name as one of those that an operator may call volatile.
 const fn bare(name: &str) -> Name<'_> {
     Name { namespace: b"", local: name.as_bytes() }
-}
-
-/// Where a value lies in the body that it was read from.
-fn range_of(value: &RawValue, body: &[u8]) -> Range<usize> {
-    let text = value.get();
-    let start = text.as_ptr().addr().saturating_sub(body.as_ptr().addr());
-    start..start.saturating_add(text.len())
 }
 
 fn parse<'b, T: Deserialize<'b>>(text: &'b str) -> Result<T, Unreadable> {

@@ -20,8 +20,7 @@ impl Vocabulary<'_> {
 
     /// Whether a document that refers to this entity is well-formed (XML 1.0, "Entity Declared").
     pub(super) fn has_entity(&self, name: &[u8]) -> bool {
-        self.entities.contains(name)
-            || (self.has_more_entities && split(name, self.letters).is_some_and(|(_, rest)| rest.is_empty()))
+        self.entities.contains(name) || (self.has_more_entities && self.letters.make_name(name))
     }
 }
 
@@ -35,6 +34,11 @@ pub(super) enum Letters {
 }
 
 impl Letters {
+    /// Whether the bytes are a name, all of them.
+    fn make_name(self, bytes: &[u8]) -> bool {
+        split(bytes, self).is_some_and(|(_, rest)| rest.is_empty())
+    }
+
     /// Whether a part of a name that is not plain throughout may be one.
     fn make(self, part: &[u8]) -> bool {
         begins_a_name(part) && (part.is_ascii() || (self == Self::Utf8 && is_name_beyond_ascii(part)))
@@ -60,6 +64,11 @@ pub(super) fn split(bytes: &[u8], letters: Letters) -> Option<(&[u8], &[u8])> {
     is_name.then_some((name, rest))
 }
 
+/// The same for what has no namespace: an entity, or the target of an instruction.
+pub(super) fn split_plain(bytes: &[u8], letters: Letters) -> Option<(&[u8], &[u8])> {
+    split(bytes, letters).filter(|(name, _)| !name.contains(&b':'))
+}
+
 /// Whether a name with a colon is a prefix and a local name.
 fn is_qualified(name: &[u8], is_part: impl Fn(&[u8]) -> bool) -> bool {
     let mut parts = name.splitn(3, |&b| b == b':');
@@ -70,14 +79,9 @@ fn begins_a_name(part: &[u8]) -> bool {
     part.first().is_some_and(|first| !matches!(first, b'0'..=b'9' | b'-' | b'.'))
 }
 
-/// The same for what has no namespace: an entity, or the target of an instruction.
-pub(super) fn split_plain(bytes: &[u8], letters: Letters) -> Option<(&[u8], &[u8])> {
-    split(bytes, letters).filter(|(name, _)| !name.contains(&b':'))
-}
-
 /// Whether the bytes are a name.
 pub(super) fn is_name(bytes: &[u8]) -> bool {
-    split(bytes, Letters::Utf8).is_some_and(|(_, rest)| rest.is_empty())
+    Letters::Utf8.make_name(bytes)
 }
 
 /// What a byte may be in a name: the end of it, or a bit for each other thing.

@@ -6,6 +6,7 @@ use super::{
     Document, Entry, EntryDigest, Volatile, atom,
     dialect::{Dialect, Level, Role},
     encoding::Source,
+    entry::range_within,
     fingerprint::Fingerprint,
     identity::Identity,
     links::{self, Links},
@@ -156,7 +157,7 @@ impl<'s, 'b> Walk<'s, 'b> {
                         for attribute in
                             attributes.iter().filter(|attribute| links::counts_replies(attribute))
                         {
-                            entry.digest.leave_out(self.source.range_of(attribute.value));
+                            entry.digest.leave_out(range_within(self.source.body, attribute.value));
                         }
                     }
                     if is_child && let Some(rank) = dialect.identifies(name) {

@@ -72,6 +72,26 @@ pub struct Publication {
     pub first_of_fetch: u64,
 }
 
+#[cfg(test)]
+impl Publication {
+    /// Of a body of that many octets, for the tests of rooms to which all else of it does not matter.
+    pub(crate) fn of(format: Format, octets: u64, first_of_fetch: u64) -> Self {
+        Self {
+            at: Timestamp::EPOCH,
+            format,
+            content_type: None,
+            self_url: "http://site.example/feed".to_owned(),
+            hub_url: "http://hub.example/".to_owned(),
+            context: BodyDigest::of(b""),
+            entries: Vec::new(),
+            insert_at: 0,
+            length: octets,
+            document_length: octets,
+            first_of_fetch,
+        }
+    }
+}
+
 /// A publication with the topic and sequence number that it stands under.
 type Placed = ((TopicId, u64), Publication);
 
