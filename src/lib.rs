@@ -41,6 +41,7 @@
 //! a subscription still has to be told.
 
 pub mod agenda;
+pub mod alarm;
 pub mod app;
 pub mod cli;
 pub mod client;

@@ -1,7 +1,7 @@
 //! Opening a connection for the callback client: judge, resolve, judge, connect, then TLS.
 //!
-//! hyper asks this for every new connection, with the scheme and authority of the URI and nothing else. It is where
-//! promise 5 is kept: the address that was judged is the address that is connected to.
+//! Every new connection comes from here, by the scheme and authority of the URI and nothing else. It is where promise 5
+//! is kept: the address that was judged is the address that is connected to.
 
 use std::{
     future::Future,
@@ -14,10 +14,10 @@ use std::{
 
 use http::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::{
     net::TcpStream,
-    sync::Semaphore,
     time::{Instant, timeout, timeout_at},
 };
 use tower_service::Service;
@@ -25,7 +25,6 @@ use tower_service::Service;
 use super::{
     guard::{Guard, target},
     host::Host,
-    line::Line,
     resolver::{JudgedResolver, Resolve},
     transport::{Purpose, SendError},
 };
@@ -46,18 +45,14 @@ impl Dialer {
         resolve: Arc<dyn Resolve>,
         tls: Arc<ClientConfig>,
         within: Duration,
-        places: Arc<Semaphore>,
     ) -> Self {
         let resolver = JudgedResolver::new(resolve, Arc::clone(&guard), purpose);
-        Self {
-            tls: HttpsConnector::from((TcpDialer { purpose, guard, resolver, within, places }, tls)),
-            within,
-        }
+        Self { tls: HttpsConnector::from((TcpDialer { purpose, guard, resolver, within }, tls)), within }
     }
 }
 
 impl Service<Uri> for Dialer {
-    type Response = MaybeHttpsStream<Line>;
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
     type Error = SendError;
     type Future = Dialing<Self::Response>;
 
@@ -85,12 +80,10 @@ struct TcpDialer {
     guard: Arc<Guard>,
     resolver: JudgedResolver,
     within: Duration,
-    /// Among the connections that may be kept.
-    places: Arc<Semaphore>,
 }
 
 impl TcpDialer {
-    async fn dial(self, uri: Uri) -> Result<Line, SendError> {
+    async fn dial(self, uri: Uri) -> Result<TokioIo<TcpStream>, SendError> {
         let deadline = Instant::now() + self.within;
         self.guard.judge_uri(&uri, self.purpose)?;
         let (host, port) = target(&uri)?;
@@ -99,12 +92,12 @@ impl TcpDialer {
             Host::Name(name) => self.resolver.addresses(name).await?,
         };
         let stream = connect(&addresses, port, deadline).await?;
-        Ok(Line::new(stream, &self.places))
+        Ok(TokioIo::new(stream))
     }
 }
 
 impl Service<Uri> for TcpDialer {
-    type Response = Line;
+    type Response = TokioIo<TcpStream>;
     type Error = SendError;
     type Future = Dialing<Self::Response>;
 
@@ -156,7 +149,6 @@ mod tests {
             Arc::new(Always(vec![peer.address.ip()])),
             Arc::new(tls::client_config([], &[]).unwrap()),
             settings().connect_timeout,
-            Arc::new(Semaphore::new(1)),
         );
         for host in ["127.0.0.1", "name.example", "localhost"] {
             for scheme in ["http", "https"] {
