@@ -4,14 +4,18 @@
 //! URL than the subscriber minted. Whoever knows a callback can stop or poison a subscription (X06, X12), so `Debug` and
 //! `Display` tell the host and nothing else.
 
-use std::{fmt, hash, sync::Arc};
+use std::{
+    cell::RefCell,
+    fmt, hash,
+    sync::{Arc, OnceLock},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Uri, uri};
 use serde::{Deserialize, Serialize, de::Error as _};
 
 use super::{
-    canonical::{Parts, Scheme},
+    canonical::{self, Parts, Scheme, split_target},
     fault::UrlFault,
     host_key::HostKey,
     ids::CallbackId,
@@ -29,32 +33,87 @@ pub struct CallbackUrl(Arc<Parsed>);
 struct Parsed {
     text: Box<str>,
     uri: Uri,
-    id: CallbackId,
+    /// Only asked of those that come in: what is stored stands under its id.
+    id: OnceLock<CallbackId>,
     host_key: HostKey,
     authorization: Option<HeaderValue>,
+}
+
+/// Where a callback is, less its path: the same for all callbacks of a site.
+#[derive(Clone)]
+struct Origin {
+    scheme: uri::Scheme,
+    authority: uri::Authority,
+    host_key: HostKey,
+}
+
+thread_local! {
+    /// The origin that was read last, by how the URL begins.
+    static LAST: RefCell<Option<(Box<str>, Origin)>> = const { RefCell::new(None) };
+}
+
+impl Origin {
+    fn of(parts: &Parts<'_>) -> Option<Self> {
+        let scheme = match parts.scheme {
+            Scheme::Http => uri::Scheme::HTTP,
+            Scheme::Https => uri::Scheme::HTTPS,
+        };
+        // What a name service may hold and what the HTTP library lets through is not quite the same set.
+        let authority = uri::Authority::try_from(parts.authority()).ok()?;
+        Some(Self { scheme, authority, host_key: parts.host_key() })
+    }
 }
 
 impl CallbackUrl {
     pub fn parse(text: &str) -> Result<Self, UrlFault> {
         let parts = Parts::parse(text)?;
-        let scheme = match parts.scheme {
-            Scheme::Http => uri::Scheme::HTTP,
-            Scheme::Https => uri::Scheme::HTTPS,
-        };
-        let slash = if parts.target.starts_with('/') { "" } else { "/" };
-        let target = format!("{slash}{}", as_request_target(parts.target));
-        // What a name service may hold and what the HTTP library lets through is not quite the same set.
-        let built = Uri::builder().scheme(scheme).authority(parts.authority()).path_and_query(target).build();
-        let Ok(uri) = built else {
+        let origin = Origin::of(&parts).ok_or(UrlFault::Host)?;
+        let authorization = parts.userinfo.filter(|userinfo| !userinfo.is_empty()).and_then(basic);
+        Self::at(text, origin, parts.target, authorization)
+    }
+
+    fn at(
+        text: &str,
+        origin: Origin,
+        target: &str,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Self, UrlFault> {
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        let target = format!("{slash}{}", as_request_target(target));
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(origin.scheme);
+        parts.authority = Some(origin.authority);
+        parts.path_and_query = uri::PathAndQuery::try_from(target).ok();
+        let Ok(uri) = Uri::from_parts(parts) else {
             return Err(UrlFault::Host);
         };
-        Ok(Self(Arc::new(Parsed {
-            text: text.into(),
-            uri,
-            id: CallbackId::of_canonical(&parts.canonical()),
-            host_key: parts.host_key(),
-            authorization: parts.userinfo.filter(|userinfo| !userinfo.is_empty()).and_then(basic),
-        })))
+        let (text, id, host_key) = (text.into(), OnceLock::new(), origin.host_key);
+        Ok(Self(Arc::new(Parsed { text, uri, id, host_key, authorization })))
+    }
+
+    /// One that was taken apart before it was stored. The next one of the same host costs its path alone: a fan-out reads
+    /// thousands of them, and their hosts by the hundred.
+    fn read(text: &str) -> Result<Self, UrlFault> {
+        let (before, target) = split_target(text);
+        let last = LAST.with_borrow(|last| {
+            last.as_ref().filter(|(known, _)| **known == *before).map(|(_, origin)| origin.clone())
+        });
+        if let Some(origin) = last
+            && canonical::is_target(target)
+            && text.len() <= canonical::MAX_URL_BYTES
+        {
+            return Self::at(text, origin, target, None);
+        }
+        let callback = Self::parse(text)?;
+        if callback.0.authorization.is_none()
+            && let Some(authority) = callback.0.uri.authority()
+            && let Some(scheme) = callback.0.uri.scheme()
+        {
+            let host_key = callback.0.host_key.clone();
+            let origin = Origin { scheme: scheme.clone(), authority: authority.clone(), host_key };
+            LAST.set(Some((before.into(), origin)));
+        }
+        Ok(callback)
     }
 
     /// The string as received: for the store and for comparing, never for a log.
@@ -87,7 +146,11 @@ impl CallbackUrl {
 
     /// The same for every spelling of this URL.
     pub fn id(&self) -> CallbackId {
-        self.0.id
+        // It was taken apart before, so it can be again.
+        let canonical = || {
+            Parts::parse(self.as_str()).map_or_else(|_| self.as_str().to_owned(), |parts| parts.canonical())
+        };
+        *self.0.id.get_or_init(|| CallbackId::of_canonical(&canonical()))
     }
 
     /// The server it is on.
@@ -160,7 +223,7 @@ impl Serialize for CallbackUrl {
 
 impl<'de> Deserialize<'de> for CallbackUrl {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        Self::read(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -267,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_longest_callback_and_the_longest_question_fit_one_request() {
-        let limit = super::super::canonical::MAX_URL_BYTES;
+        let limit = canonical::MAX_URL_BYTES;
         let widest = |prefix: &str| {
             let letters = (limit - prefix.len()) / 'ü'.len_utf8();
             format!("{prefix}{}", "ü".repeat(letters))

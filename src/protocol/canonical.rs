@@ -75,8 +75,7 @@ impl<'a> Parts<'a> {
         } else {
             return Err(UrlFault::NotHttp);
         };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        let (authority, target) = split_target_of(rest);
         if target.contains('#') {
             return Err(UrlFault::Fragment);
         }
@@ -131,6 +130,25 @@ impl<'a> Parts<'a> {
     pub(super) fn host_key(&self) -> HostKey {
         HostKey::new(self.scheme.as_str(), &self.host, self.port)
     }
+}
+
+/// What comes before path and query, and those.
+pub(super) fn split_target(text: &str) -> (&str, &str) {
+    let after_scheme = text.find("://").map_or(0, |at| at.saturating_add(3));
+    let (scheme, rest) = text.split_at_checked(after_scheme).unwrap_or(("", text));
+    let (authority, target) = split_target_of(rest);
+    (text.get(..scheme.len().saturating_add(authority.len())).unwrap_or(text), target)
+}
+
+/// The same of what follows the scheme.
+fn split_target_of(rest: &str) -> (&str, &str) {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    rest.split_at_checked(end).unwrap_or((rest, ""))
+}
+
+/// Whether path and query may be those of a URL that [`Parts::parse`] takes.
+pub(super) fn is_target(target: &str) -> bool {
+    !target.contains(|c: char| c == '#' || c.is_control() || c.is_whitespace())
 }
 
 /// RFC 3986 §3.2.1, and letters beyond ASCII. A second `@` or a backslash here is how a URL hides its host.

@@ -3,7 +3,7 @@
 //! The string is kept exactly as received, because subscribers compare the topic they are told byte by byte (S22, V03);
 //! what it is a key for is decided by [`TopicUrl::id`].
 
-use std::{fmt, sync::Arc};
+use std::{cell::RefCell, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::Error as _};
 use url::Url;
@@ -116,9 +116,22 @@ impl Serialize for TopicUrl {
     }
 }
 
+thread_local! {
+    /// What was read last. A fan-out reads thousands of subscriptions of one topic in a row, and taking its URL apart for
+    /// each would be more work than sending them the publication.
+    static LAST: RefCell<Option<TopicUrl>> = const { RefCell::new(None) };
+}
+
 impl<'de> Deserialize<'de> for TopicUrl {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        let text = String::deserialize(deserializer)?;
+        let last = LAST.with_borrow(|last| last.as_ref().filter(|last| last.as_str() == text).cloned());
+        if let Some(last) = last {
+            return Ok(last);
+        }
+        let topic = Self::parse(&text).map_err(D::Error::custom)?;
+        LAST.set(Some(topic.clone()));
+        Ok(topic)
     }
 }
 
