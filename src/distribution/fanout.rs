@@ -4,8 +4,10 @@
 //! topics run beside each other; the next topic is looked for behind the last one, so a busy topic starves nobody.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, atomic::AtomicBool},
+    collections::{HashMap, HashSet},
+    future::pending,
+    pin::Pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,7 +21,9 @@ use tracing::warn;
 use super::{
     Distribution,
     compose::{Composed, FULL_AT_MOST},
-    delivery::Delivery,
+    courier::{Errand, Queue},
+    delivery::{Counted, Delivery},
+    pages::Pages,
     parcel::Parcel,
     readers::Tally,
     settle::Reach,
@@ -28,18 +32,18 @@ use super::{
 use crate::{
     config::FirstDelivery,
     feed::Format,
-    protocol::{CallbackId, PairId, Profile, TopicId},
+    protocol::{CallbackId, HostKey, PairId, Profile, TopicId},
     store::{Commit, FanOut, FanOutId, NeedsFull, Publication, Readers, Record, StoreError, Subscription},
 };
 
-/// Subscriptions read at once: large enough to make a read cheap, small enough to stay in cache.
-const PAGE: usize = 512;
 /// Fan-outs looked at in one scan for the next topic.
 const LOOK: usize = 256;
 /// Pause of a topic whose fan-out met a store that fails.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// One page of a topic's subscriptions, and which of them have a backlog.
-type Page = (Vec<(CallbackId, Subscription)>, HashSet<CallbackId>);
+/// Hosts with a queue before those without work are looked for.
+const QUEUES: usize = 1024;
+/// A checkpoint on its way to the disk.
+type Saving<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
 impl Distribution {
     /// Runs fan-outs until the stop.
@@ -167,6 +171,8 @@ struct FanOutRun<'a> {
     full: Option<Arc<Composed>>,
     /// The store's count of changes when the page at hand was read.
     changes: u64,
+    /// What waits, by host.
+    queues: HashMap<HostKey, Arc<Queue>>,
 }
 
 impl<'a> FanOutRun<'a> {
@@ -179,7 +185,7 @@ impl<'a> FanOutRun<'a> {
     ) -> Self {
         let delta = Arc::new(Parcel::new(&publication, content));
         let changes = distribution.parts.store.subscription_changes();
-        Self { distribution, id, fanout, publication, delta, full: None, changes }
+        Self { distribution, id, fanout, publication, delta, full: None, changes, queues: HashMap::new() }
     }
 
     /// Goes through the subscriptions; says whether it came to the end.
@@ -189,41 +195,42 @@ impl<'a> FanOutRun<'a> {
         let from = Checkpoint { cursor: self.fanout.cursor, open: self.fanout.open.clone() };
         let from_start = from.cursor.is_none();
         let mut tally = Tally::default();
-        let mut read_to = from.cursor;
+        let mut pages = Pages::behind(self.id.topic, from.cursor, parts.store.clone());
         let mut window = Window::new(parts.delivery.batch, from);
-        let (report, mut settled) = mpsc::channel(parts.delivery.batch.max(1));
+        let (report, mut reports) = mpsc::channel(parts.delivery.batch.max(1));
+        let errand = Errand {
+            distribution: Arc::clone(self.distribution),
+            topic: self.id.topic,
+            seq: self.id.seq,
+            report,
+        };
+        let errand = Arc::new(errand);
         for callback in window.open().collect::<Vec<_>>() {
             match parts.store.subscription(PairId { topic: self.id.topic, callback })? {
                 Some(subscription) if self.is_for(&subscription) && !self.is_behind(callback)? => {
-                    self.start(callback, subscription, &report).await?;
+                    self.start(&errand, callback, subscription).await?;
                 }
                 _ => window.settle(callback),
             }
         }
-        let mut page: VecDeque<(CallbackId, Subscription)> = VecDeque::new();
-        let mut behind = HashSet::new();
-        let mut is_last = false;
+        let mut saving: Option<Saving<'_>> = None;
         loop {
             while !stop.is_cancelled() && window.has_room() {
-                if page.is_empty() && !is_last {
-                    self.changes = parts.store.subscription_changes();
-                    let (rows, backlogged) = self.read_page(read_to).await?;
-                    is_last = rows.len() < PAGE;
-                    read_to = rows.last().map_or(read_to, |(callback, _)| Some(*callback));
-                    page = rows.into();
-                    behind = backlogged;
-                }
-                let Some((callback, subscription)) = page.pop_front() else { break };
-                tally.count(&subscription);
-                if behind.contains(&callback) || !self.is_for(&subscription) {
-                    window.pass(callback);
+                let Some(row) = pages.next().await? else { break };
+                tally.count(&row.subscription);
+                if row.is_behind || !self.is_for(&row.subscription) {
+                    window.pass(row.callback);
                     continue;
                 }
-                window.enter(callback);
-                self.start(callback, subscription, &report).await?;
+                self.changes = pages.changes();
+                window.enter(row.callback);
+                self.start(&errand, row.callback, row.subscription).await?;
             }
             if window.is_idle() {
-                let is_done = is_last && page.is_empty();
+                if let Some(saved) = saving.take() {
+                    saved.await?;
+                }
+                let is_done = pages.are_read();
                 if is_done {
                     // Only who went through all of them knows how many there are.
                     let readers = from_start.then(|| tally.readers(parts.readers_per_host));
@@ -234,32 +241,29 @@ impl<'a> FanOutRun<'a> {
                 }
                 return Ok(is_done);
             }
-            if let Some(callback) = settled.recv().await {
-                window.settle(callback?);
-                while let Ok(callback) = settled.try_recv() {
-                    window.settle(callback?);
+            tokio::select! {
+                biased;
+                Some(settled) = reports.recv() => {
+                    settled?.into_iter().for_each(|callback| window.settle(callback));
+                    while let Ok(settled) = reports.try_recv() {
+                        settled?.into_iter().for_each(|callback| window.settle(callback));
+                    }
+                }
+                saved = async { match &mut saving { Some(saving) => saving.await, None => pending().await } } => {
+                    saving = None;
+                    window.saved();
+                    saved?;
                 }
             }
-            if let Some(checkpoint) = window.due_checkpoint() {
-                self.save(checkpoint).await?;
+            if saving.is_none()
+                && let Some(checkpoint) = window.due_checkpoint()
+            {
+                saving = self.saving(checkpoint);
+                if saving.is_none() {
+                    window.saved();
+                }
             }
         }
-    }
-
-    async fn read_page(&self, after: Option<CallbackId>) -> Result<Page, StoreError> {
-        let topic = self.id.topic;
-        self.distribution
-            .parts
-            .store
-            .read(move |store| {
-                let rows = store.subscriptions(topic, after, PAGE)?;
-                let behind = match rows.last() {
-                    Some((last, _)) => store.backlogged(topic, after, *last, PAGE)?,
-                    None => HashSet::new(),
-                };
-                Ok((rows, behind))
-            })
-            .await
     }
 
     fn is_behind(&self, callback: CallbackId) -> Result<bool, StoreError> {
@@ -309,9 +313,9 @@ impl<'a> FanOutRun<'a> {
 
     async fn start(
         &mut self,
+        errand: &Arc<Errand>,
         callback: CallbackId,
         subscription: Subscription,
-        report: &mpsc::Sender<Result<CallbackId, StoreError>>,
     ) -> Result<(), StoreError> {
         let is_full = self.is_full(&subscription);
         let mut reach = Reach { through: self.id.seq, is_full, owes_full: NeedsFull::No };
@@ -324,29 +328,41 @@ impl<'a> FanOutRun<'a> {
         } else {
             Some(Arc::clone(&self.delta))
         };
-        let delivery = Delivery {
-            distribution: Arc::clone(self.distribution),
-            pair: PairId { topic: self.id.topic, callback },
-            subscription,
-            parcel,
-            reach,
-            seq: self.id.seq,
-            changes: self.changes,
-            report: report.clone(),
-            is_reported: AtomicBool::new(false),
-        };
-        let tasks = &self.distribution.parts.tasks;
-        drop(tasks.spawn(delivery.run()));
+        let patience = self.distribution.parts.delivery.patience;
+        let patience = Instant::now().checked_add(patience).unwrap_or_else(Instant::now);
+        let changes = self.changes;
+        let counted = Counted::by(&self.distribution.parts.metrics);
+        let queue = self.queue(subscription.callback.host_key());
+        queue.add(
+            errand,
+            Delivery { callback, subscription, parcel, reach, changes, patience, _counted: counted },
+        );
         Ok(())
     }
 
-    async fn save(&mut self, checkpoint: Checkpoint) -> Result<(), StoreError> {
+    /// What waits for a host. Those of hosts that nothing waits for are forgotten once there are too many.
+    fn queue(&mut self, host: HostKey) -> &Arc<Queue> {
+        if self.queues.len() >= QUEUES {
+            self.queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+        }
+        self.queues.entry(host.clone()).or_insert_with(|| Queue::to(host))
+    }
+
+    /// Begins to save a checkpoint, unless it is the one that was saved last.
+    fn saving(&mut self, checkpoint: Checkpoint) -> Option<Saving<'a>> {
         if checkpoint.cursor == self.fanout.cursor && checkpoint.open == self.fanout.open {
-            return Ok(());
+            return None;
         }
         self.fanout.cursor = checkpoint.cursor;
         self.fanout.open = checkpoint.open;
         let record = Record::FanOutPut(self.id, self.fanout.clone());
-        self.distribution.parts.store.commit(record.into()).await
+        Some(Box::pin(self.distribution.parts.store.commit(record.into())))
+    }
+
+    async fn save(&mut self, checkpoint: Checkpoint) -> Result<(), StoreError> {
+        match self.saving(checkpoint) {
+            Some(saving) => saving.await,
+            None => Ok(()),
+        }
     }
 }

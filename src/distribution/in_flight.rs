@@ -2,14 +2,33 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crate::protocol::PairId;
 
 /// The set; bounded by the delivery concurrency, since each member holds a permit of its host's lane.
 #[derive(Debug, Clone, Default)]
-pub(super) struct InFlight(Arc<Mutex<HashSet<PairId>>>);
+pub(super) struct InFlight(Arc<Members>);
+
+#[derive(Debug, Default)]
+struct Members {
+    pairs: Mutex<HashSet<PairId>>,
+    /// Asked before each delivery, and almost always zero.
+    count: AtomicUsize,
+}
+
+impl Members {
+    fn change<T>(&self, change: impl FnOnce(&mut HashSet<PairId>) -> T) -> T {
+        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut pairs);
+        self.count.store(pairs.len(), Ordering::Release);
+        changed
+    }
+}
 
 /// Membership that ends with the value.
 #[derive(Debug)]
@@ -21,17 +40,18 @@ pub(super) struct Flying {
 impl InFlight {
     /// Enters the set; `None` if the pair is in it.
     pub(super) fn enter(&self, pair: PairId) -> Option<Flying> {
-        let entered = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(pair);
+        let entered = self.0.change(|pairs| pairs.insert(pair));
         entered.then(|| Flying { set: self.clone(), pair })
     }
 
     pub(super) fn contains(&self, pair: &PairId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(pair)
+        self.0.count.load(Ordering::Acquire) > 0
+            && self.0.pairs.lock().unwrap_or_else(PoisonError::into_inner).contains(pair)
     }
 }
 
 impl Drop for Flying {
     fn drop(&mut self) {
-        self.set.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.pair);
+        self.set.0.change(|pairs| pairs.remove(&self.pair));
     }
 }

@@ -24,11 +24,13 @@
 
 mod catchup;
 mod compose;
+mod courier;
 mod delivery;
 mod fanout;
 mod forgetting;
 mod holds;
 mod in_flight;
+mod pages;
 mod parcel;
 mod readers;
 mod retention;

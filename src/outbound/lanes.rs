@@ -29,6 +29,8 @@ impl Default for LaneRules {
 #[derive(Debug, Clone)]
 pub struct Lanes {
     total: Arc<Semaphore>,
+    /// As many again for those that turned out to be slow, so that these do not fill the lanes of all others.
+    aside: Arc<Semaphore>,
     per_host: usize,
     hosts: Arc<Hosts>,
 }
@@ -83,8 +85,20 @@ impl Drop for Seat {
 #[must_use = "the right ends when this is dropped"]
 pub struct Permit {
     _host: OwnedSemaphorePermit,
-    _total: OwnedSemaphorePermit,
+    total: OwnedSemaphorePermit,
+    aside: Arc<Semaphore>,
     _seat: Seat,
+}
+
+impl Permit {
+    /// The request turned out to be slow: makes room for others in all, if among the slow ones there is room. Where
+    /// there is none, it has to end. The host's lane stays as full as it is: to a slow host no more is sent at once.
+    #[must_use]
+    pub fn stand_aside(&mut self) -> bool {
+        let Ok(aside) = Arc::clone(&self.aside).try_acquire_owned() else { return false };
+        self.total = aside;
+        true
+    }
 }
 
 impl Lanes {
@@ -92,9 +106,15 @@ impl Lanes {
         let width = |permits: usize| permits.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             total: Arc::new(Semaphore::new(width(rules.total))),
+            aside: Arc::new(Semaphore::new(width(rules.total))),
             per_host: width(rules.per_host),
             hosts: Arc::default(),
         }
+    }
+
+    /// Requests at once to one host.
+    pub fn per_host(&self) -> usize {
+        self.per_host
     }
 
     /// Waits for room in the host's lane, then for room in all. In that order, so that those who queue for one slow
@@ -105,7 +125,11 @@ impl Lanes {
         let seat = Seat::take(&self.hosts, host, self.per_host);
         let host = acquire(&seat.permits).await;
         let total = acquire(&self.total).await;
-        Permit { _host: host, _total: total, _seat: seat }
+        self.permit(host, total, seat)
+    }
+
+    fn permit(&self, host: OwnedSemaphorePermit, total: OwnedSemaphorePermit, seat: Seat) -> Permit {
+        Permit { _host: host, total, aside: Arc::clone(&self.aside), _seat: seat }
     }
 
     /// Enters if there is room right now.
@@ -113,7 +137,7 @@ impl Lanes {
         let seat = Seat::take(&self.hosts, host, self.per_host);
         let host = Arc::clone(&seat.permits).try_acquire_owned().ok()?;
         let total = Arc::clone(&self.total).try_acquire_owned().ok()?;
-        Some(Permit { _host: host, _total: total, _seat: seat })
+        Some(self.permit(host, total, seat))
     }
 
     /// Requests that could start now, were their hosts free. For metrics.

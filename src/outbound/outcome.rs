@@ -44,6 +44,9 @@ pub enum Why {
 }
 
 impl Outcome {
+    /// Of a request that was broken off because it took too long.
+    pub const TIMEOUT: Self = Self::Later { retry_after: None, why: Why::Timeout };
+
     /// Judges one try. `now` is for `Retry-After` in the form of a date, `longest` caps it in either form.
     pub fn of(result: Result<&Answer, &SendError>, now: Timestamp, longest: Duration) -> Self {
         match result {
