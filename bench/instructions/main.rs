@@ -95,7 +95,7 @@ fn count_all(cli: &Cli) -> Result<bool> {
         let count = count::of(named)?;
         now.instructions.insert(named.name.to_owned(), count);
         let before = recorded.instructions.get(named.name).copied();
-        let verdict = Verdict::of(before, count);
+        let verdict = Verdict::of(named.name, before, count);
         println!(
             "{:<11} {}  {}{}",
             named.name,
