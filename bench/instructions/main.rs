@@ -11,14 +11,18 @@
 //!   code and takes many times what it does outside. That is why no step but `signature` signs. AVX2 is passed on where
 //!   the machine has it, and memchr and the C library choose by that: a machine without it wants a record of its own.
 //! - On the compiler and on the versions of the dependencies. The record names its compiler.
-//! - A little on chance: the keys of hash maps, and which commits share a flush. bench/README.md has the figures.
+//! - A little on chance: the keys of hash maps, and who is woken when. bench/README.md has the figures.
+//!
+//! # Decisions
+//! - 2026-11: callgrind as it is, and not gungraun, which is well kept. Its runner takes a minute and a half to install
+//!   in each run of CI, and it keeps what it compares with in the build folder, where a table in the tree is wanted.
 
 mod count;
 mod record;
 #[path = "../steps/mod.rs"]
 mod steps;
 
-use std::{fs, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -39,9 +43,6 @@ struct Cli {
     /// What the process that is counted does
     #[arg(long, hide = true, value_name = "STEP")]
     take: Option<String>,
-    /// Cargo says so to every bench.
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 fn main() -> ExitCode {
@@ -88,11 +89,11 @@ fn count_all(cli: &Cli) -> Result<bool> {
     if !cli.record && recorded.rustc != now.rustc {
         println!("recorded with {}, counted with {}", recorded.rustc, now.rustc);
     }
-    fs::create_dir_all(count::FOLDER).context(count::FOLDER)?;
+    let folder = count::folder()?;
     println!("{:<11} {:>12} {:>12} {:>8}  of one", "step", "recorded", "now", "change");
     let mut worst = Verdict::Same;
     for named in steps {
-        let count = count::of(named)?;
+        let count = count::of(named, &folder)?;
         now.instructions.insert(named.name.to_owned(), count);
         let before = recorded.instructions.get(named.name).copied();
         let verdict = Verdict::of(named.name, before, count);
@@ -115,7 +116,7 @@ fn count_all(cli: &Cli) -> Result<bool> {
         Verdict::Unknown => println!("Not recorded yet: scripts/instructions --record"),
         Verdict::Worse => println!(
             "Where it went: callgrind_annotate {}/STEP. If it has to be: scripts/instructions --record",
-            count::FOLDER
+            folder.display()
         ),
     }
     Ok(!matches!(worst, Verdict::Unknown | Verdict::Worse))

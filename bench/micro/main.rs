@@ -90,7 +90,7 @@ fn time(step: &mut Option<Box<dyn Step>>, named: &Named, rounds: u64) -> Result<
         step.round()?;
         total += WallTime.end(begin);
     }
-    Ok(total / step.units())
+    Ok(total / named.units)
 }
 
 fn main() -> Result<()> {

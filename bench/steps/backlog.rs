@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Subscriptions that fell behind.
-const BEHIND: u16 = 2000;
+pub(super) const BEHIND: u32 = 2000;
 
 pub(super) fn step() -> Result<Box<dyn Step>> {
     Ok(Box::new(CatchingUp(Hub::with_subscriptions()?)))
@@ -26,10 +26,6 @@ pub(super) fn step() -> Result<Box<dyn Step>> {
 struct CatchingUp(Hub);
 
 impl Step for CatchingUp {
-    fn units(&self) -> u32 {
-        BEHIND.into()
-    }
-
     fn prepare(&mut self) -> Result<()> {
         let Self(hub) = self;
         let (seq, mut commit) = hub.publish();
@@ -42,7 +38,7 @@ impl Step for CatchingUp {
             last: LastOutcome::Unreachable,
             needs_full: NeedsFull::No,
         };
-        for pair in hub.pairs.iter().take(BEHIND.into()) {
+        for (_, pair) in (0..BEHIND).zip(&hub.pairs) {
             commit.push(Record::BacklogPut { pair: *pair, backlog, was: None });
         }
         hub.commit(commit)
@@ -50,7 +46,7 @@ impl Step for CatchingUp {
 
     fn round(&mut self) -> Result<()> {
         let Self(hub) = self;
-        hub.distribute(BEHIND.into(), |distribution, tasks| {
+        hub.distribute(BEHIND, |distribution, tasks| {
             let agenda = Agenda {
                 kind: DueKind::Backlog,
                 store: hub.store.clone(),

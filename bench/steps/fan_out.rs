@@ -15,10 +15,6 @@ pub(super) fn step() -> Result<Box<dyn Step>> {
 struct FanningOut(Hub);
 
 impl Step for FanningOut {
-    fn units(&self) -> u32 {
-        SUBSCRIPTIONS
-    }
-
     fn prepare(&mut self) -> Result<()> {
         let Self(hub) = self;
         let (seq, published) = hub.publish();

@@ -11,6 +11,9 @@ pub(crate) const BLOG: &str = include_str!("../../tests/fixtures/feeds/blog-25.a
 /// One of its entries holds an element that only looks like one.
 pub(crate) const BLOG_ENTRIES: usize = 25;
 
+/// In a round.
+pub(super) const DOCUMENTS: u32 = 100;
+
 /// What a hub has: the list of what is volatile, and what it has seen of this topic.
 #[derive(Debug)]
 pub(crate) struct Hub {
@@ -50,12 +53,8 @@ pub(super) fn step() -> Result<Box<dyn Step>> {
 struct Split(Hub);
 
 impl Step for Split {
-    fn units(&self) -> u32 {
-        100
-    }
-
     fn round(&mut self) -> Result<()> {
-        for _ in 0..self.units() {
+        for _ in 0..DOCUMENTS {
             drop(black_box(self.0.take_apart(black_box(BLOG.as_bytes()))));
         }
         Ok(())

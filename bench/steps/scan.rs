@@ -4,10 +4,7 @@ use std::hint::black_box;
 
 use anyhow::{Result, ensure};
 
-use super::{
-    Step,
-    hub::{Hub, SUBSCRIPTIONS},
-};
+use super::{Step, hub::Hub};
 
 /// What a fan-out reads at once.
 const PAGE: usize = 512;
@@ -19,10 +16,6 @@ pub(super) fn step() -> Result<Box<dyn Step>> {
 struct Scan(Hub);
 
 impl Step for Scan {
-    fn units(&self) -> u32 {
-        SUBSCRIPTIONS
-    }
-
     fn round(&mut self) -> Result<()> {
         let Self(Hub { store, topic, pairs, .. }) = self;
         let (topic, mut after, mut found) = (topic.id(), None, 0);

@@ -15,6 +15,10 @@ use super::{
     hub::{self, BODY},
 };
 
+/// In a round.
+pub(super) const SIGNATURES: u32 = 100;
+pub(super) const HEADS: u32 = 10_000;
+
 /// As long as those that subscribers make up: 32 octets in hexadecimal.
 const SECRET: &[u8; 64] = b"0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
@@ -28,12 +32,8 @@ struct Signature {
 }
 
 impl Step for Signature {
-    fn units(&self) -> u32 {
-        100
-    }
-
     fn round(&mut self) -> Result<()> {
-        for _ in 0..self.units() {
+        for _ in 0..SIGNATURES {
             drop(black_box(signature::sign(Algorithm::Sha1, black_box(&self.secret), black_box(&self.body))));
         }
         Ok(())
@@ -57,12 +57,8 @@ struct Head {
 }
 
 impl Step for Head {
-    fn units(&self) -> u32 {
-        10_000
-    }
-
     fn round(&mut self) -> Result<()> {
-        for _ in 0..self.units() {
+        for _ in 0..HEADS {
             drop(black_box(self.parcel.request(black_box(&self.subscription), &self.rules)));
         }
         Ok(())
