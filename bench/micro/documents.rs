@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::steps::feed_split::{BLOG, BLOG_ENTRIES};
+
 /// A feed whose every entry is told from the others.
 #[derive(Debug)]
 pub(crate) struct Document {
@@ -10,7 +12,6 @@ pub(crate) struct Document {
     pub(crate) entries: usize,
 }
 
-const BLOG: &str = include_str!("../../tests/fixtures/feeds/blog-25.atom.xml");
 const PODCAST: &str = include_str!("../../tests/fixtures/feeds/rss-podcast.xml");
 const GNU_SOCIAL: &str = include_str!("../../tests/fixtures/feeds/gnu-social.atom.xml");
 /// Of the large ones.
@@ -23,8 +24,7 @@ pub(crate) fn all() -> Vec<Document> {
         entries: text.matches(entry).count(),
     };
     vec![
-        // One of its entries holds an element that only looks like one.
-        Document { entries: 25, ..fixture("blog", BLOG, "<entry>") },
+        Document { entries: BLOG_ENTRIES, ..fixture("blog", BLOG, "<entry>") },
         fixture("podcast", PODCAST, "<item>"),
         fixture("gnu-social", GNU_SOCIAL, "<entry>"),
         large("blog-10M", BLOG, "entry", false),

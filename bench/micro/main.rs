@@ -1,53 +1,29 @@
 //! How fast a topic's body is taken apart, held against a bare pass of the XML reader over the same bytes, and how much
-//! memory that takes. `cargo bench --bench micro`; bench/README.md says what the figures mean.
+//! memory that takes; and how long each step of the hot path takes by itself. `cargo bench --bench micro`;
+//! bench/README.md says what the figures mean.
 
 mod documents;
+#[path = "../steps/mod.rs"]
+mod steps;
 mod table;
 
-use std::{collections::HashSet, hint::black_box};
+use std::{hint::black_box, time::Duration};
 
-use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput, measurement::WallTime};
-use hubbub::feed::{self, EntryDigest, EntryId, JsonFeed, Reading, Rendered, Volatile};
+use anyhow::{Context, Result};
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput,
+    measurement::{Measurement, WallTime},
+};
+use hubbub::feed;
 use peak_alloc::PeakAlloc;
 use quick_xml::{Reader, events::Event};
 
 use documents::Document;
+use steps::{Named, Step, feed_split::Hub};
 
 /// Counts what is allocated; it has both sides of each comparison to slow down.
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
-
-/// What a hub has: the list of what is volatile, and what it has seen of this topic.
-#[derive(Debug)]
-struct Hub {
-    volatile: Volatile,
-    seen: HashSet<(EntryId, EntryDigest)>,
-}
-
-impl Hub {
-    /// One that has seen all but every 25th entry, the first among the new: a feed of 25 has one that is new.
-    fn that_knows(document: &Document) -> Self {
-        let mut hub = Self { volatile: Volatile::default(), seen: HashSet::new() };
-        let read = feed::read(&document.body, &hub.reading());
-        assert!(read.format.is_feed() && read.entries.len() == document.entries, "{}", document.name);
-        let old = read.entries.iter().enumerate().filter(|(at, _)| at % 25 != 0);
-        hub.seen = old.map(|(_, entry)| (entry.id, entry.digest)).collect();
-        hub
-    }
-
-    /// How a body is read that came without a Content-Type.
-    fn reading(&self) -> Reading<'_> {
-        Reading { content_type: None, volatile: &self.volatile, json_feed: JsonFeed::Whole }
-    }
-
-    /// What happens to each body that was fetched.
-    fn take_apart(&self, body: &[u8]) -> Rendered {
-        let document = feed::read(body, &self.reading());
-        let new = feed::news(&document, &mut |entry| self.seen.contains(&(entry.id, entry.digest)));
-        let mut asked = 0..;
-        feed::render(body, &document, &mut |_| asked.next().is_some_and(|at| new.binary_search(&at).is_ok()))
-    }
-}
 
 /// The reader alone, its check of end tags turned off.
 fn bare_pass(text: &str) -> usize {
@@ -81,11 +57,50 @@ fn measure(group: &mut BenchmarkGroup<'_, WallTime>, document: &Document, hub: &
     group.bench_function("diff", |bencher| bencher.iter(|| hub.take_apart(black_box(&document.body))));
 }
 
-fn main() {
+/// Times whole rounds, and says how long one unit took.
+fn measure_step(criterion: &mut Criterion, named: &Named) -> Result<()> {
+    let mut step: Option<Box<dyn Step>> = None;
+    let mut failure = None;
+    let mut group = criterion.benchmark_group("step");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.bench_function(BenchmarkId::new(named.name, named.unit), |bencher| {
+        bencher.iter_custom(|rounds| {
+            let timed = time(&mut step, named, rounds);
+            timed.unwrap_or_else(|error| {
+                failure.get_or_insert(error);
+                // Criterion knows no failure, and divides by what it is told.
+                Duration::from_secs(1)
+            })
+        });
+    });
+    group.finish();
+    failure.map_or(Ok(()), Err).with_context(|| named.name)
+}
+
+/// Makes the step if nothing has asked for it before: one with a store would hold up those that were not asked for.
+fn time(step: &mut Option<Box<dyn Step>>, named: &Named, rounds: u64) -> Result<Duration> {
+    let step = match step {
+        Some(step) => step,
+        None => step.insert((named.make)()?),
+    };
+    let mut total = Duration::ZERO;
+    for _ in 0..rounds {
+        step.prepare()?;
+        let begin = WallTime.start();
+        step.round()?;
+        total += WallTime.end(begin);
+    }
+    Ok(total / named.units)
+}
+
+fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
+    for named in &steps::ALL {
+        measure_step(&mut criterion, named)?;
+    }
     let documents = documents::all();
     for document in &documents {
-        let hub = Hub::that_knows(document);
+        let hub = Hub::that_knows(&document.body, document.entries).with_context(|| document.name)?;
         let mut group = criterion.benchmark_group(document.name);
         measure(&mut group, document, &hub);
         group.finish();
@@ -93,6 +108,7 @@ fn main() {
     criterion.final_summary();
     // A profile is to show nothing but the bench it was asked for.
     if !std::env::args().any(|argument| argument == "--profile-time") {
-        table::print(&documents);
+        table::print(&documents)?;
     }
+    Ok(())
 }

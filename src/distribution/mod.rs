@@ -40,6 +40,7 @@ mod window;
 
 pub use catchup::CatchUp;
 pub use forgetting::sight_age;
+pub use parcel::Parcel;
 pub use retention::sweep;
 
 use std::{sync::Arc, time::Duration};

@@ -24,9 +24,9 @@ static SIGNATURE_256: HeaderName = HeaderName::from_static("x-hub-signature-256"
 static TOPIC: HeaderName = HeaderName::from_static("x-pubsubhubbub-topic");
 static CALLBACK: HeaderName = HeaderName::from_static("x-pubsubhubbub-callback");
 
-/// A content distribution request less its signature and address.
+/// A content distribution request less its signature and address. Known outside the room so that it can be measured.
 #[derive(Debug)]
-pub(super) struct Parcel {
+pub struct Parcel {
     body: Bytes,
     websub: HeaderMap,
     p03: HeaderMap,
@@ -36,7 +36,7 @@ pub(super) struct Parcel {
 
 impl Parcel {
     /// A body that goes out as this publication says.
-    pub(super) fn new(publication: &Publication, body: Vec<u8>) -> Self {
+    pub fn new(publication: &Publication, body: Vec<u8>) -> Self {
         let format = match publication.format {
             Format::Atom => SourceFormat::Atom,
             Format::Rss => SourceFormat::Rss,
@@ -77,7 +77,7 @@ impl Parcel {
     }
 
     /// The request for one subscriber, signed with the secret that is active now (V16), unsigned without one (D08).
-    pub(super) fn request(&self, subscription: &Subscription, rules: &DeliveryConfig) -> Outgoing {
+    pub fn request(&self, subscription: &Subscription, rules: &DeliveryConfig) -> Outgoing {
         let mut headers = match subscription.profile {
             Profile::Websub => self.websub.clone(),
             Profile::P03 => self.p03.clone(),
