@@ -5,6 +5,7 @@
 //! `Display` tell the host and nothing else.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     fmt, hash,
     sync::{Arc, OnceLock},
@@ -12,14 +13,14 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Uri, uri};
-use serde::{Deserialize, Serialize, de::Error as _};
+use serde::{Deserialize, Serialize};
 
 use super::{
     canonical::{self, Parts, Scheme, split_target},
     fault::UrlFault,
     host_key::HostKey,
     ids::CallbackId,
-    percent,
+    percent, stored,
 };
 
 /// An absolute http or https URL of at most 8 KiB, without fragment (S09); a user name and password may be in it (S38).
@@ -78,12 +79,15 @@ impl CallbackUrl {
         target: &str,
         authorization: Option<HeaderValue>,
     ) -> Result<Self, UrlFault> {
-        let slash = if target.starts_with('/') { "" } else { "/" };
-        let target = format!("{slash}{}", as_request_target(target));
+        let mut whole = String::with_capacity(target.len().saturating_add(1));
+        if !target.starts_with('/') {
+            whole.push('/');
+        }
+        whole.push_str(&as_request_target(target));
         let mut parts = uri::Parts::default();
         parts.scheme = Some(origin.scheme);
         parts.authority = Some(origin.authority);
-        parts.path_and_query = uri::PathAndQuery::try_from(target).ok();
+        parts.path_and_query = uri::PathAndQuery::try_from(whole).ok();
         let Ok(uri) = Uri::from_parts(parts) else {
             return Err(UrlFault::Host);
         };
@@ -161,10 +165,9 @@ impl CallbackUrl {
 
 /// Encodes only what no request line may hold: letters beyond ASCII, and the few characters the HTTP library
 /// refuses. A URL that holds one of them raw was no URL to begin with.
-fn as_request_target(text: &str) -> String {
-    percent::encode(text.as_bytes(), |byte| {
-        byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'`' | b'#')
-    })
+fn as_request_target(text: &str) -> Cow<'_, str> {
+    let stands = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'`' | b'#');
+    if text.bytes().all(stands) { text.into() } else { percent::encode(text.as_bytes(), stands).into() }
 }
 
 fn basic(userinfo: &str) -> Option<HeaderValue> {
@@ -223,7 +226,7 @@ impl Serialize for CallbackUrl {
 
 impl<'de> Deserialize<'de> for CallbackUrl {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        stored::text(deserializer, Self::read)
     }
 }
 

@@ -59,6 +59,7 @@ mod ping;
 mod profile;
 mod rejection;
 mod secret;
+mod stored;
 mod topic;
 mod topic_pattern;
 mod verify_token;

@@ -5,10 +5,10 @@
 
 use std::{cell::RefCell, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize, de::Error as _};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{canonical::Parts, fault::UrlFault, host_key::HostKey, ids::TopicId};
+use super::{canonical::Parts, fault::UrlFault, host_key::HostKey, ids::TopicId, stored};
 
 /// An absolute http or https URL of at most 8 KiB, without fragment (S09) and without user name (S38).
 ///
@@ -40,6 +40,17 @@ impl TopicUrl {
         }
         let id = TopicId::of_canonical(&parts.canonical());
         Ok(Self(Arc::new(Parsed { text: text.into(), url, id, host_key: parts.host_key() })))
+    }
+
+    /// One that was taken apart before it was stored.
+    fn read(text: &str) -> Result<Self, UrlFault> {
+        let last = LAST.with_borrow(|last| last.as_ref().filter(|last| last.as_str() == text).cloned());
+        if let Some(last) = last {
+            return Ok(last);
+        }
+        let topic = Self::parse(text)?;
+        LAST.set(Some(topic.clone()));
+        Ok(topic)
     }
 
     /// The string as received: what is echoed, verified and advertised.
@@ -124,14 +135,7 @@ thread_local! {
 
 impl<'de> Deserialize<'de> for TopicUrl {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let last = LAST.with_borrow(|last| last.as_ref().filter(|last| last.as_str() == text).cloned());
-        if let Some(last) = last {
-            return Ok(last);
-        }
-        let topic = Self::parse(&text).map_err(D::Error::custom)?;
-        LAST.set(Some(topic.clone()));
-        Ok(topic)
+        stored::text(deserializer, Self::read)
     }
 }
 
