@@ -149,7 +149,7 @@ impl<'a> Lines<'a> {
     fn next(&mut self) -> Result<bool, ImportError> {
         self.line.clear();
         self.source.read_until(b'\n', &mut self.line)?;
-        let is_whole = self.line.pop() == Some(b'\n');
+        let is_whole = self.line.pop_if(|octet| *octet == b'\n').is_some();
         self.number = self.number.saturating_add(u64::from(is_whole));
         Ok(is_whole)
     }
