@@ -7,6 +7,7 @@ use std::{convert::Infallible, io::Write, net::SocketAddr, path::Path, sync::Arc
 
 use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
@@ -32,6 +33,8 @@ use crate::{
 /// Fetches of one host at a time (X05): a publisher's server is no smaller than this, and one that answers nobody must
 /// not have all of them.
 const FETCHES_PER_HOST: usize = 8;
+/// How often the store's files are measured: it grows by the hour, not by the second.
+const MEASURE_STORE: Duration = Duration::from_mins(1);
 /// How long a stop may take after its deadline, for the last flush.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
 
@@ -124,6 +127,8 @@ impl App {
         let services = Services::build(&config, &seams, &store, &tasks, &metrics, &hub_url).await?;
         services.distribution.resume_slow().await?;
         services.start(&config, &seams, &store, &tasks);
+        let (measured, gauge, stop) = (store.clone(), Arc::clone(&metrics), tasks.stopping().clone());
+        tasks.keep("store size", move || measure(measured.clone(), Arc::clone(&gauge), stop.clone()));
         let limits = Arc::new(Limits::new(&config.limits));
         let sweeper = Arc::clone(&limits);
         let stop = tasks.stopping().clone();
@@ -309,6 +314,21 @@ impl Services {
                 Ok::<_, Infallible>(())
             }
         });
+    }
+}
+
+/// Tells the metrics what the store takes on disk, now and every so often.
+async fn measure(store: Store, metrics: Arc<Metrics>, stop: CancellationToken) -> Result<(), Infallible> {
+    loop {
+        match store.read(Store::octets_on_disk).await {
+            Ok(octets) => {
+                metrics.store_bytes.set(i64::try_from(octets).unwrap_or(i64::MAX));
+            }
+            Err(error) => warn!(%error, "the store cannot be measured"),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(MEASURE_STORE)).await.is_none() {
+            return Ok(());
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //! # Rings
 //! | ring | rooms | may import |
 //! |---|---|---|
-//! | 0 | [`clock`], [`random`], [`protocol`], [`feed`] | 0: pure, no I/O |
+//! | 0 | [`clock`], [`octets`], [`random`], [`protocol`], [`feed`] | 0: pure, no I/O |
 //! | 1 | [`config`], [`telemetry`], [`supervise`] | 0, 1 |
 //! | 2 | [`store`], [`outbound`] | 0, 1 |
 //! | 3 | [`agenda`] | 0 to 2 |
@@ -53,6 +53,7 @@ pub mod distribution;
 pub mod feed;
 pub mod inbound;
 mod lifecycle;
+pub mod octets;
 pub mod outbound;
 pub mod protocol;
 pub mod publishing;

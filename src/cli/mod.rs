@@ -7,6 +7,7 @@
 mod config;
 mod publish;
 mod serve;
+mod store;
 mod subscribe;
 
 use std::{
@@ -40,6 +41,9 @@ enum Command {
     /// Check a configuration, or print the default one
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Save, restore, compact and measure a store that no hub holds
+    #[command(subcommand)]
+    Store(store::StoreCommand),
 }
 
 /// Why a command did not end well.
@@ -85,6 +89,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Subscribe(subscribe) => subscribe.run(),
         Command::Unsubscribe(unsubscribe) => unsubscribe.run(),
         Command::Config(config) => config.run(),
+        Command::Store(store) => store.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

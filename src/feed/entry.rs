@@ -27,7 +27,7 @@ macro_rules! fingerprint {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub struct $name([u8; 16]);
+        pub struct $name(#[serde(with = "crate::octets::hex")] [u8; 16]);
 
         impl $name {
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {

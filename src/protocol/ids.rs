@@ -12,7 +12,7 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub struct $name([u8; 16]);
+        pub struct $name(#[serde(with = "crate::octets::hex")] [u8; 16]);
 
         impl $name {
             /// An id read back from where it was stored.

@@ -5,13 +5,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::octets::{self, Octets};
+
 /// A secret is shorter than 200 bytes in all three texts (S17).
 const MAX_SECRET_BYTES: usize = 199;
 
 /// 1 to 199 bytes, kept raw: a lossy decoder would silently change the key (S04). Never shown (X07).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<u8>")]
-pub struct Secret(Box<[u8]>);
+#[serde(try_from = "Octets")]
+pub struct Secret(#[serde(serialize_with = "octets::text::serialize")] Box<[u8]>);
 
 /// Why bytes are no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -37,11 +39,11 @@ impl Secret {
     }
 }
 
-impl TryFrom<Vec<u8>> for Secret {
+impl TryFrom<Octets> for Secret {
     type Error = SecretFault;
 
-    fn try_from(bytes: Vec<u8>) -> Result<Self, SecretFault> {
-        Self::new(bytes)
+    fn try_from(octets: Octets) -> Result<Self, SecretFault> {
+        Self::new(octets.0)
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::octets::{self, Octets};
+
 /// Twice what any known subscriber sends; a token travels in a query string on each attempt.
 const MAX_TOKEN_BYTES: usize = 2 * 1024;
 
@@ -12,8 +14,8 @@ const MAX_TOKEN_BYTES: usize = 2 * 1024;
 ///
 /// Not shown: it is all that keeps a stranger from confirming in the name of a `StatusNet` site (X12).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<u8>")]
-pub struct VerifyToken(Box<[u8]>);
+#[serde(try_from = "Octets")]
+pub struct VerifyToken(#[serde(serialize_with = "octets::text::serialize")] Box<[u8]>);
 
 /// Why bytes are no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -35,11 +37,11 @@ impl VerifyToken {
     }
 }
 
-impl TryFrom<Vec<u8>> for VerifyToken {
+impl TryFrom<Octets> for VerifyToken {
     type Error = VerifyTokenFault;
 
-    fn try_from(bytes: Vec<u8>) -> Result<Self, VerifyTokenFault> {
-        Self::new(bytes)
+    fn try_from(octets: Octets) -> Result<Self, VerifyTokenFault> {
+        Self::new(octets.0)
     }
 }
 

@@ -35,6 +35,7 @@ pub enum LastOutcome {
 
 /// From which publication on a subscription still has to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Backlog {
     /// Behind the head, where nothing is owed.
     pub from_seq: u64,

@@ -1,6 +1,6 @@
 //! A value on disk: one version byte, then postcard. Decoding never panics.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use super::{StoreError, keys::Table};
 
@@ -18,6 +18,12 @@ pub(super) fn decode<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_undecodable| damaged),
         _ => Err(damaged),
     }
+}
+
+/// Reads an option that must be there even where it is none: with a secret that was left out by mistake, a subscriber who
+/// asked for signatures would be delivered to without.
+pub(super) fn stated<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(deserializer)
 }
 
 #[cfg(test)]

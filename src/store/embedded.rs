@@ -6,13 +6,17 @@
 use std::{
     ops::{Bound, Deref},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use super::{StoreError, StoreOptions, codec, folder, keys};
+use super::{
+    StoreError, StoreOptions, codec, folder, keys,
+    measure::{self, Held},
+    siblings,
+};
 
 /// The schema this program writes.
-const SCHEMA: u32 = 2;
+pub(super) const SCHEMA: u32 = 2;
 
 /// One change of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,7 @@ impl Deref for Octets {
 pub(super) struct Embedded {
     db: sled::Db,
     rows: sled::Tree,
+    path: PathBuf,
 }
 
 impl Embedded {
@@ -63,9 +68,18 @@ impl Embedded {
             }
             _ => unreadable(error.to_string()),
         })?;
-        let store = Self { db, rows };
+        let store = Self { db, rows, path: options.path.clone() };
         store.check_schema(&options.path)?;
         Ok(store)
+    }
+
+    /// Opens a store that is there; makes none.
+    pub(super) fn open_existing(options: &StoreOptions) -> Result<Self, StoreError> {
+        if !siblings::is_store(&options.path) {
+            folder::refuse_if_aside(&options.path)?;
+            return Err(StoreError::Missing { path: options.path.clone() });
+        }
+        Self::open(options)
     }
 
     fn check_schema(&self, path: &Path) -> Result<(), StoreError> {
@@ -117,6 +131,22 @@ impl Embedded {
             count = count.saturating_add(1);
         }
         Ok(count)
+    }
+
+    /// Rows of `prefix`, and the octets of their keys and values.
+    pub(super) fn weigh(&self, prefix: &[u8]) -> Result<Held, StoreError> {
+        let mut held = Held::default();
+        for row in self.rows.scan_prefix(prefix) {
+            let (key, value) = row.map_err(failed)?;
+            let octets = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
+            held.rows = held.rows.saturating_add(1);
+            held.octets = held.octets.saturating_add(octets);
+        }
+        Ok(held)
+    }
+
+    pub(super) fn octets_on_disk(&self) -> Result<u64, StoreError> {
+        measure::octets_on_disk(&self.path)
     }
 
     /// Applies all changes or none of them, in order.

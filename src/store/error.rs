@@ -12,7 +12,8 @@ pub enum StoreError {
     Locked { path: PathBuf },
     #[error(
         "the store in {path} cannot be opened: {reason}. Nothing was changed. Copy the directory before trying \
-         anything else; the subscriptions in it can be made again, the file cannot"
+         anything else. If there is an export of it (`hubbub store export`), `hubbub store import` makes a store of that; \
+         otherwise the subscriptions in it must be made again"
     )]
     Unreadable { path: PathBuf, reason: String },
     #[error(
@@ -26,7 +27,16 @@ pub enum StoreError {
     TooOld { path: PathBuf, found: u32, known: u32 },
     #[error("the directory {path} cannot be used for the store: {reason}")]
     Directory { path: PathBuf, reason: String },
-    #[error("a row of table {table} cannot be read")]
+    #[error("there is no store in {path}")]
+    Missing { path: PathBuf },
+    #[error(
+        "there is no store in {path}, and a whole one in {aside}: a compaction ended between putting it aside and putting \
+         the new one in its place. Move it back: mv {aside} {path}"
+    )]
+    Aside { path: PathBuf, aside: PathBuf },
+    #[error(
+        "a row of table {table} cannot be read; with the hub stopped, `hubbub store export` names it and saves the others"
+    )]
     Damaged { table: &'static str },
     #[error("the store failed: {0}")]
     Failed(String),

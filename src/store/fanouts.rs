@@ -14,6 +14,7 @@ use crate::{
 /// Which publication goes to which range of subscriptions. One range covers all of them today; the key leaves room
 /// for several, each with a cursor of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FanOutId {
     pub topic: TopicId,
     pub seq: u64,
@@ -34,6 +35,7 @@ impl FanOutId {
 
 /// How far a fan-out has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FanOut {
     /// Everything up to here is settled (delivered, or in a backlog) except what is `open`.
     pub cursor: Option<CallbackId>,

@@ -13,6 +13,7 @@ use crate::{
 
 /// A topic that has to be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PendingFetch {
     pub url: TopicUrl,
     /// The newest ping: a fetch that began after it answers it, an older one does not.

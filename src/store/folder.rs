@@ -9,7 +9,7 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::StoreError;
+use super::{StoreError, siblings};
 
 /// What a mode grants to anybody but the owner.
 const FOR_OTHERS: u32 = 0o077;
@@ -26,6 +26,7 @@ pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
         Ok(found) if !found.is_dir() => return Err(failed(ErrorKind::NotADirectory.into())),
         Ok(found) => found.permissions().mode(),
         Err(error) if error.kind() == ErrorKind::NotFound => {
+            refuse_if_aside(path)?;
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
             return fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed);
         }
@@ -33,6 +34,9 @@ pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
     };
     let names = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
     let names: Vec<_> = names.iter().map(fs::DirEntry::file_name).collect();
+    if names.is_empty() {
+        refuse_if_aside(path)?;
+    }
     // An empty one is nobody's yet: containers are given such a volume.
     let is_shared = mode & STICKY != 0 && !names.is_empty();
     let holds_store = ["conf", "db"].iter().all(|file| names.iter().any(|name| name == file));
@@ -57,6 +61,12 @@ pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Refuses to make a new store where one was put aside by a compaction that was cut: it would be empty, and nobody would
+/// notice before the subscribers do.
+pub(super) fn refuse_if_aside(path: &Path) -> Result<(), StoreError> {
+    siblings::left_aside(path).map_or(Ok(()), |aside| Err(StoreError::Aside { path: path.to_owned(), aside }))
 }
 
 /// What may lie in a folder that is to become the store's: what volumes come with, and what is left of a store that was

@@ -14,12 +14,15 @@ use crate::{
 
 /// A request with everything of its own (V16): nothing of the active subscription changes before the echo.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PendingIntent {
     pub mode: Mode,
     pub topic: TopicUrl,
     pub callback: CallbackUrl,
     pub profile: Profile,
+    #[serde(deserialize_with = "codec::stated")]
     pub secret: Option<Secret>,
+    #[serde(deserialize_with = "codec::stated")]
     pub verify_token: Option<VerifyToken>,
     pub signature: Option<Algorithm>,
     pub asked_lease: Option<u64>,

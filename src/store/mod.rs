@@ -12,6 +12,7 @@
 //! - Values carry a version byte (`codec`); a value that cannot be read is an error that names its table, not a panic.
 //! - One thread writes (`writer`); all commits that gathered while it flushed share the next flush.
 //! - Rows under [`keys::Table::Due`] are hints; the due time inside the primary record is the truth.
+//! - A store that is made of another lies beside its place until it is whole (`siblings`).
 //! - Nothing is written for a successful delivery, and nothing outside this room knows where bytes lie.
 //!
 //! # Decisions
@@ -22,32 +23,45 @@
 mod backlogs;
 mod codec;
 mod commit;
+mod compact;
 mod due;
 mod embedded;
 mod entries;
 mod error;
+mod export;
 mod fanouts;
 mod fetches;
 mod folder;
+mod import;
 mod intents;
 pub mod keys;
+mod lines;
 mod locks;
+mod measure;
 mod names;
 mod publications;
+mod reading;
+mod siblings;
 mod subscriptions;
 mod topics;
 mod writer;
 
 pub use backlogs::{Backlog, LastOutcome, NeedsFull};
 pub use commit::{Commit, Record};
+pub use compact::{CompactError, Compacted, compact};
 pub use due::{Due, DueKind};
 pub use error::StoreError;
+pub use export::{ExportError, Exported, export};
 pub use fanouts::{FanOut, FanOutId};
 pub use fetches::PendingFetch;
+pub use import::{ImportError, Imported, import};
 pub use intents::PendingIntent;
+pub use lines::Tally;
 pub use locks::Locks;
+pub use measure::{Held, Stats, stats};
 pub use names::Name;
 pub use publications::{Publication, PublishedEntry};
+pub use reading::Lost;
 pub use subscriptions::Subscription;
 pub use topics::{Readers, Topic, TopicDocument, Validators};
 
@@ -185,3 +199,5 @@ impl Store {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transfer_tests;

@@ -10,6 +10,7 @@ use crate::protocol::TopicId;
 
 /// Another name of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Name {
     pub id: TopicId,
     /// It lies on the topic's own host. Anybody's feed may claim a name elsewhere, so those come last.

@@ -12,11 +12,13 @@ use super::{
 use crate::{
     clock::Timestamp,
     feed::{BodyDigest, Entry, EntryDigest, EntryId, Format},
+    octets,
     protocol::TopicId,
 };
 
 /// One new entry, as a range of the publication's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PublishedEntry {
     pub id: EntryId,
     pub digest: EntryDigest,
@@ -50,10 +52,12 @@ impl PublishedEntry {
 
 /// What a publication is, without its body: a feed with only the new entries left in it, or a whole body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Publication {
     pub at: Timestamp,
     pub format: Format,
     /// The topic's own Content-Type, verbatim (D02).
+    #[serde(with = "octets::optional_text")]
     pub content_type: Option<Vec<u8>>,
     /// The topic's canonical URL (D07).
     pub self_url: String,

@@ -13,11 +13,14 @@ use crate::{
 
 /// One active pair of topic and callback (S21), with its strings as the subscriber spelled them (S22).
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Subscription {
     pub topic: TopicUrl,
     pub callback: CallbackUrl,
     pub profile: Profile,
+    #[serde(deserialize_with = "codec::stated")]
     pub secret: Option<Secret>,
+    #[serde(deserialize_with = "codec::stated")]
     pub verify_token: Option<VerifyToken>,
     /// What the subscriber asked for with the request (D10); the hub's default otherwise.
     pub signature: Option<Algorithm>,

@@ -9,19 +9,24 @@ use super::{
 use crate::{
     clock::Timestamp,
     feed::{BodyDigest, Format},
+    octets,
     protocol::TopicId,
 };
 
 /// What a conditional request sends back (F03), verbatim, and the URL they belong to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Validators {
     pub url: String,
+    #[serde(with = "octets::optional_text")]
     pub etag: Option<Vec<u8>>,
+    #[serde(with = "octets::optional_text")]
     pub last_modified: Option<Vec<u8>>,
 }
 
 /// A topic as its last successful fetch left it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Topic {
     /// The spelling it was fetched under.
     pub url: String,
@@ -36,34 +41,22 @@ pub struct Topic {
 
 /// The newest whole body of a topic, for first deliveries (D03), for `needs_full`, and for the order of a catch-up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TopicDocument {
     /// The last publication of the fetch that it came with, and its description, which outlives the publication.
     pub seq: u64,
     pub publication: Publication,
-    #[serde(with = "octets")]
+    #[serde(with = "octets::text")]
     pub body: Vec<u8>,
 }
 
 /// How many read a topic, as its last fan-out counted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Readers {
     pub subscriptions: u64,
     /// Those that subscribers stand for beyond themselves (D19).
     pub more: u64,
-}
-
-/// Octets as one run instead of an element each.
-mod octets {
-    use bytes::Bytes;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(body)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        Bytes::deserialize(deserializer).map(Vec::from)
-    }
 }
 
 impl Store {

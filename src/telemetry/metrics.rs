@@ -115,6 +115,8 @@ pub struct Metrics {
     pub fan_outs_running: Gauge,
     pub deliveries_in_flight: Gauge,
     pub fan_out_seconds: Histogram,
+    /// Octets of the store on disk, as they were last measured.
+    pub store_bytes: Gauge,
 }
 
 impl Default for Metrics {
@@ -131,6 +133,7 @@ impl Default for Metrics {
             fan_outs_running: Gauge::default(),
             deliveries_in_flight: Gauge::default(),
             fan_out_seconds: Histogram::new([0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0]),
+            store_bytes: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("requests", "Requests to the hub", metrics.requests.0.clone());
@@ -155,6 +158,12 @@ impl Default for Metrics {
             "From publication to the last subscription settled",
             Unit::Seconds,
             metrics.fan_out_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "store",
+            "What the store takes on disk; `hubbub store compact` gives back what it no longer needs",
+            Unit::Bytes,
+            metrics.store_bytes.clone(),
         );
         metrics
     }

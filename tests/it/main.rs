@@ -19,3 +19,4 @@ mod layering;
 mod lifecycle;
 mod recovery;
 mod requests;
+mod store;

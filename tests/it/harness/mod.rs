@@ -18,7 +18,7 @@ mod wait;
 pub(crate) use client::{Answer, Client, Form, Wire, status_of};
 pub(crate) use feeds::{Feed, Flavour};
 pub(crate) use hub::Settings;
-pub(crate) use program::Program;
+pub(crate) use program::{Ended, Program};
 pub(crate) use publisher::{Page, Publisher, Topic};
 pub(crate) use signature::{sha1_signature, signature};
 pub(crate) use stage::Stage;

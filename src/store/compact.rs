@@ -1,0 +1,84 @@
+//! Makes the store anew of its rows, without what the engine still holds of rows that were written over.
+
+use std::{path::PathBuf, time::Duration};
+
+use tokio::time::sleep;
+
+use super::{
+    StoreError, StoreOptions,
+    embedded::Embedded,
+    import::{Filling, Imported},
+    lines::Tally,
+    measure::octets_on_disk,
+    reading::{Lost, Reading},
+    siblings::Place,
+};
+
+/// The engine's last threads may hold its files for a moment longer than its handle.
+const HELD_PAUSE: Duration = Duration::from_millis(20);
+const HELD_PAUSES: u32 = 250;
+
+/// Why nothing was compacted.
+#[derive(Debug, thiserror::Error)]
+pub enum CompactError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A compaction loses nothing.
+    #[error(
+        "the store has a row that cannot be read ({0}), and was left as it is. `hubbub store export` saves the others and \
+         `hubbub store import` makes a store of them"
+    )]
+    Lost(Lost),
+}
+
+/// What a compaction did.
+#[derive(Debug)]
+pub struct Compacted {
+    pub rows: Tally,
+    /// Octets on disk.
+    pub before: u64,
+    pub after: u64,
+    /// Where the old store still is.
+    pub kept: Option<PathBuf>,
+}
+
+/// Replaces a store by one that holds the same rows. The old one is removed unless it is to be kept.
+pub async fn compact(options: &StoreOptions, keep: bool) -> Result<Compacted, CompactError> {
+    let old = Embedded::open_existing(options)?;
+    let place = Place::of(&options.path)?;
+    let before = octets_on_disk(&place.path)?;
+    let mut filling = Filling::start(options, &place)?;
+    let copied = copy(&old, &mut filling).await;
+    let made = filling.end(copied).await;
+    drop(old);
+    let swapped = match made {
+        Ok(made) => exchange(&place).await.map(|()| made).map_err(CompactError::from),
+        Err(error) => Err(error),
+    };
+    let made = swapped.inspect_err(|_| place.abandon())?;
+    let kept = if keep || place.remove_old().is_err() { Some(place.old.clone()) } else { None };
+    Ok(Compacted { rows: made.rows, before, after: octets_on_disk(&place.path)?, kept })
+}
+
+async fn copy(old: &Embedded, filling: &mut Filling) -> Result<Imported, CompactError> {
+    let mut made = Imported::default();
+    let mut reading = Reading::of(old);
+    while let Some(page) = reading.page() {
+        for row in page {
+            let row = row.map_err(CompactError::Lost)?;
+            made.rows.add(row.table());
+            filling.put(row).await?;
+        }
+    }
+    Ok(made)
+}
+
+async fn exchange(place: &Place) -> Result<(), StoreError> {
+    for _ in 0..HELD_PAUSES {
+        match place.exchange() {
+            Err(StoreError::Locked { .. }) => sleep(HELD_PAUSE).await,
+            done => return done,
+        }
+    }
+    place.exchange()
+}

@@ -1,0 +1,79 @@
+//! How much a store holds, and how much of the disk it takes for that.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::Path,
+};
+
+use super::{Store, StoreError, StoreOptions, embedded::Embedded, keys::Table};
+
+/// Below this a compaction gains nothing that anybody would notice.
+const SMALL: u64 = 64 << 20;
+/// Octets on disk for one of keys and values from which on a compaction is worth it.
+const WORTH: u64 = 8;
+
+/// What one table holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    pub rows: u64,
+    /// Of its keys and values.
+    pub octets: u64,
+}
+
+/// What a store holds and what it takes.
+#[derive(Debug)]
+pub struct Stats {
+    pub tables: Vec<(&'static str, Held)>,
+    pub total: Held,
+    pub on_disk: u64,
+}
+
+impl Stats {
+    pub fn is_worth_compacting(&self) -> bool {
+        self.on_disk > SMALL && self.on_disk / WORTH > self.total.octets
+    }
+}
+
+/// Measures a store that no hub holds.
+pub fn stats(options: &StoreOptions) -> Result<Stats, StoreError> {
+    let kv = Embedded::open_existing(options)?;
+    let mut stats = Stats { tables: Vec::new(), total: Held::default(), on_disk: kv.octets_on_disk()? };
+    for table in Table::ALL {
+        let held = kv.weigh(&[table.byte()])?;
+        stats.tables.push((table.name(), held));
+        stats.total.rows = stats.total.rows.saturating_add(held.rows);
+        stats.total.octets = stats.total.octets.saturating_add(held.octets);
+    }
+    Ok(stats)
+}
+
+impl Store {
+    /// Octets of the store's files.
+    pub fn octets_on_disk(&self) -> Result<u64, StoreError> {
+        self.kv.octets_on_disk()
+    }
+}
+
+/// The length of all files in a folder.
+pub(super) fn octets_on_disk(path: &Path) -> Result<u64, StoreError> {
+    let mut octets: u64 = 0;
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let mut look = || -> io::Result<()> {
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                match entry.metadata() {
+                    Ok(found) if found.is_dir() => folders.push(entry.path()),
+                    Ok(found) => octets = octets.saturating_add(found.len()),
+                    // The engine removes files as it goes.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        };
+        look().map_err(|error| StoreError::Directory { path: path.to_owned(), reason: error.to_string() })?;
+    }
+    Ok(octets)
+}
