@@ -56,7 +56,6 @@ pub mod text {
 pub mod optional_text {
     use super::{Deserialize, Deserializer, Octets, Serialize as _, SerializeOctets, Serializer};
 
-    #[expect(clippy::ref_option, reason = "the shape that serde gives")]
     pub fn serialize<S: Serializer>(octets: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
         octets.as_deref().map(SerializeOctets).serialize(serializer)
     }

@@ -5,6 +5,7 @@
 //! `DIR`, and a whole `DIR.old`: whoever opens `DIR` then is told so, instead of being given an empty store.
 
 use std::{
+    error::Error,
     fs::{self, File, TryLockError},
     io::{self, ErrorKind},
     os::unix::fs::{MetadataExt as _, chown},
@@ -157,6 +158,6 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-fn refused(path: &Path, reason: impl ToString) -> StoreError {
-    StoreError::Directory { path: path.to_owned(), reason: reason.to_string() }
+fn refused(path: &Path, reason: impl Into<Box<dyn Error>>) -> StoreError {
+    StoreError::Directory { path: path.to_owned(), reason: reason.into().to_string() }
 }
