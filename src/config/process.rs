@@ -23,7 +23,7 @@ pub struct StorageConfig {
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { path: PathBuf::from("hubbub-data"), cache_bytes: 64 << 20, flush: Duration::ZERO }
+        Self { path: PathBuf::from("hubbub-data"), cache_bytes: 32 << 20, flush: Duration::ZERO }
     }
 }
 
