@@ -226,11 +226,12 @@ impl<'a> FanOutRun<'a> {
                 window.enter(row.callback);
                 self.start(&errand, row.callback, row.subscription).await?;
             }
-            if window.is_idle() {
+            let is_done = pages.are_read();
+            // Idle but not at its end it waits for room: a disk is slower than those it delivers to.
+            if window.is_idle() && (is_done || stop.is_cancelled()) {
                 if let Some(saved) = saving.take() {
                     saved.await?;
                 }
-                let is_done = pages.are_read();
                 if is_done {
                     // Only who went through all of them knows how many there are.
                     let readers = from_start.then(|| tally.readers(parts.readers_per_host));

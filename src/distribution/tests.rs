@@ -52,10 +52,14 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
+        Self::set_with(Duration::ZERO, Config::default().delivery.batch).await
+    }
+
+    /// With a disk that takes so long for each flush.
+    async fn set_with(gather: Duration, batch: usize) -> Self {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("data");
-        let store =
-            Store::open(&StoreOptions { path, cache_bytes: 1 << 20, gather: Duration::ZERO }).unwrap();
+        let store = Store::open(&StoreOptions { path, cache_bytes: 1 << 20, gather }).unwrap();
         let callback = Arc::new(Accepting::default());
         let lanes = Lanes::new(LaneRules { per_host: 1, ..LaneRules::default() });
         let config = Config::default();
@@ -69,7 +73,7 @@ impl Scene {
             tasks: Tasks::new(),
             metrics: Arc::default(),
             // Whoever waits here waits for the test.
-            delivery: DeliveryConfig { patience: HOUR, ..config.delivery },
+            delivery: DeliveryConfig { patience: HOUR, batch, ..config.delivery },
             publications: config.publications,
             feed: Arc::default(),
             readers_per_host: 0,
@@ -310,4 +314,33 @@ async fn d18_of_what_is_no_feed_only_the_last_body_is_kept_for_who_is_behind() {
     let contents = [1, 2, 3].map(|seq| scene.store.content(scene.pair.topic, seq).unwrap().is_some());
     assert_eq!(contents, [false, false, true]);
     scene.assert_signed("it is behind", None);
+}
+
+/// It is not cut short where its window is full of what no checkpoint has saved yet, and begun again.
+#[tokio::test]
+async fn a_fan_out_ahead_of_its_checkpoints_waits_for_them_and_goes_on() {
+    let (flush, batch, more) = (Duration::from_millis(20), 8, 63);
+    let scene = Scene::set_with(flush, batch).await;
+    let mut all = Commit::new();
+    for number in 0..more {
+        let callback = CallbackUrl::parse(&format!("http://{number}.example/cb")).unwrap();
+        let pair = PairId { callback: callback.id(), ..scene.pair };
+        let subscription = Subscription { callback, ..scene.subscription.clone() };
+        all.push(Record::SubscriptionPut { pair, subscription, was: None });
+    }
+    scene.store.commit(all).await.unwrap();
+    scene.fan_out(1, Vec::new()).await;
+    scene.run_fanouts(async {}).await;
+    assert_eq!(scene.callback.0.lock().unwrap().len(), more + 1);
+    let metrics = scene.room.parts.metrics.render();
+    let figure = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse::<f64>().unwrap()
+    };
+    assert!((figure("hubbub_fan_out_seconds_count") - 1.0).abs() < f64::EPSILON);
+    // No more than a batch fits between two flushes.
+    let flushes = u32::try_from((more + 1) / batch).unwrap();
+    let least = flush * (flushes - 1);
+    let took = figure("hubbub_fan_out_seconds_sum");
+    assert!(took >= least.as_secs_f64(), "{took} s, and {flushes} flushes take {least:?}");
 }
