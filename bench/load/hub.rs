@@ -1,8 +1,9 @@
-//! The hub under test: its own process with a fresh store, limits raised and loopback allowed, nothing else changed.
+//! The hub under test: its own process with a store of its own, limits raised and loopback allowed, and little else
+//! changed.
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::{self, OpenOptions},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -10,8 +11,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use http::StatusCode;
 use tokio::time::{Instant, sleep};
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use crate::{process::Process, usage::Usage, wire::Line};
 
@@ -19,6 +21,8 @@ use crate::{process::Process, usage::Usage, wire::Line};
 const START: Duration = Duration::from_secs(30);
 /// From SIGTERM to the end.
 const STOP: Duration = Duration::from_secs(30);
+/// How often it is asked whether it is ready.
+const READY: Duration = Duration::from_millis(2);
 /// How often its metrics are looked at.
 const LOOK: Duration = Duration::from_millis(10);
 /// How often its page is looked at, which counts all rows.
@@ -26,36 +30,45 @@ const PAGE: Duration = Duration::from_millis(100);
 /// Lines of its log that are shown.
 const SHOWN: usize = 20;
 
+/// What its configuration says. Nothing is tuned here that an operator would not have to raise as well for so many
+/// subscribers at one address; but the rounds follow each other faster than a hub fetches a topic again, and a ping
+/// would wait for that.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) connections: usize,
+    /// Verifications that may be pending for one address.
+    pub(crate) pending: u32,
+    /// As in `[delivery]` and `[hosts]`, if they are not to stay as they are shipped.
+    pub(crate) retry: Vec<String>,
+    pub(crate) breaker_pause: Option<String>,
+    /// Hosts whose certificates are not looked at.
+    pub(crate) self_signed_hosts: Vec<String>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Hub {
     process: Process,
     pub(crate) url: String,
     pub(crate) address: SocketAddr,
-    publisher: Line,
     admin: Line,
     log: PathBuf,
 }
 
 impl Hub {
-    /// Starts it with everything it writes in `folder`.
-    pub(crate) async fn start(
-        binary: &Path,
-        folder: &Path,
-        connections: usize,
-        subscribers: u32,
-    ) -> Result<Self> {
+    /// Starts it with everything it writes in `folder`, where it may have run before.
+    pub(crate) async fn start(binary: &Path, folder: &Path, settings: &Settings) -> Result<Self> {
         let (config, log) = (folder.join("hub.toml"), folder.join("hub.log"));
-        fs::write(&config, configuration(connections, subscribers))?;
+        fs::write(&config, settings.text())?;
         let mut command = Command::new(binary);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--config"])
             .arg(&config)
             .arg("--data")
-            .arg(folder.join("data"))
+            .arg(data(folder))
             // No variable of ours may configure it.
             .env_clear()
             .env("RUST_BACKTRACE", "1")
-            .stderr(Stdio::from(File::create(&log)?));
+            .stderr(Stdio::from(OpenOptions::new().create(true).append(true).open(&log)?));
         let process = Process::start("the hub", &mut command)?;
         Self::meet(process, log.clone()).await.with_context(|| {
             format!("the hub did not start; its log:\n{}", fs::read_to_string(&log).unwrap_or_default())
@@ -66,25 +79,33 @@ impl Hub {
         let url = said(&mut process, "hub listening on ").await?;
         let admin = said(&mut process, "dashboard on ").await?;
         let (address, admin) = (address(&url)?, address(&admin)?);
-        Ok(Self { process, url, address, publisher: Line::to(address), admin: Line::to(admin), log })
+        Ok(Self { process, url, address, admin: Line::to(admin), log })
     }
 
     pub(crate) fn usage(&self) -> Result<Usage> {
         self.process.usage()
     }
 
-    /// Tells it that the topic has news.
-    pub(crate) async fn ping(&mut self, topic_url: &str) -> Result<()> {
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("hub.mode", "publish"), ("hub.url", topic_url)])
-            .finish();
-        let (status, text) = self.publisher.post_form("/", &form).await?;
-        ensure!(
-            status.is_success(),
-            "the hub answered a ping with {status}: {}",
-            String::from_utf8_lossy(&text)
-        );
+    /// From now on the peak of its memory is that of what comes.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        self.process.forget_peak()
+    }
+
+    /// Waits until it says that it is ready.
+    pub(crate) async fn until_ready(&mut self, within: Duration) -> Result<()> {
+        let end = Instant::now() + within;
+        while self.admin.get("/readyz").await?.0 != StatusCode::OK {
+            ensure!(Instant::now() < end, "the hub does not become ready");
+            sleep(READY).await;
+        }
         Ok(())
+    }
+
+    /// How many subscriptions its store holds.
+    pub(crate) async fn active(&mut self) -> Result<u64> {
+        let (_, page) = self.admin.get("/").await?;
+        row(&String::from_utf8_lossy(&page), "subscriptions")
+            .context("the dashboard of the hub does not tell how many subscriptions there are")
     }
 
     /// Waits until so many subscriptions are in the store. Returns what the hub had used before the last look, as
@@ -93,9 +114,7 @@ impl Hub {
         let end = Instant::now() + within;
         loop {
             let usage = self.usage()?;
-            let (_, page) = self.admin.get("/").await?;
-            let active = row(&String::from_utf8_lossy(&page), "subscriptions")
-                .context("the dashboard of the hub does not tell how many subscriptions there are")?;
+            let active = self.active().await?;
             if active >= u64::from(subscribers) {
                 return Ok(usage);
             }
@@ -144,29 +163,49 @@ impl Hub {
     }
 }
 
-/// Nothing is tuned here that an operator would not have to raise as well for so many subscribers at one address; but the
-/// rounds follow each other faster than a hub fetches a topic again, and a ping would wait for that.
-fn configuration(connections: usize, subscribers: u32) -> String {
-    format!(
-        "[limits]\n\
-         subscribe_per_second = 1000000\n\
-         publish_per_second = 1000000\n\
-         callback_host_per_second = 1000000\n\
-         per_callback_host = {pending}\n\
-         [hosts]\n\
-         connections = {connections}\n\
-         [verification]\n\
-         concurrency = 256\n\
-         delay = \"0s\"\n\
-         [fetch]\n\
-         coalesce = \"1ms\"\n\
-         [network]\n\
-         allow = [\"127.0.0.0/8\"]\n\
-         [log]\n\
-         format = \"human\"\n\
-         filter = \"warn\"\n",
-        pending = subscribers.max(10_000),
-    )
+impl Settings {
+    fn text(&self) -> String {
+        let quoted = |texts: &[String]| {
+            let texts: Vec<_> = texts.iter().map(|text| format!("\"{text}\"")).collect();
+            format!("[{}]", texts.join(", "))
+        };
+        let retry = match self.retry.as_slice() {
+            [] => String::new(),
+            waits => format!("[delivery]\nretry = {}\n", quoted(waits)),
+        };
+        let pause = self.breaker_pause.as_ref();
+        let pause = pause.map_or_else(String::new, |pause| format!("breaker_pause = \"{pause}\"\n"));
+        format!(
+            "[limits]\n\
+             subscribe_per_second = 1000000\n\
+             publish_per_second = 1000000\n\
+             callback_host_per_second = 1000000\n\
+             per_callback_host = {pending}\n\
+             [hosts]\n\
+             connections = {connections}\n\
+             {pause}\
+             [verification]\n\
+             concurrency = 256\n\
+             delay = \"0s\"\n\
+             [fetch]\n\
+             coalesce = \"1ms\"\n\
+             {retry}\
+             [network]\n\
+             allow = [\"127.0.0.0/8\"]\n\
+             self_signed_hosts = {hosts}\n\
+             [log]\n\
+             format = \"human\"\n\
+             filter = \"warn\"\n",
+            pending = self.pending.max(10_000),
+            connections = self.connections,
+            hosts = quoted(&self.self_signed_hosts),
+        )
+    }
+}
+
+/// Where it keeps its store.
+pub(crate) fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
 }
 
 async fn said(process: &mut Process, prefix: &str) -> Result<String> {

@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::usage::Usage;
+use crate::usage::{self, Usage};
 
 /// Lines that wait to be read; a child that prints more waits.
 const LINES: usize = 1024;
@@ -59,6 +59,11 @@ impl Process {
 
     pub(crate) fn usage(&self) -> Result<Usage> {
         Usage::of(self.child.id())
+    }
+
+    /// From now on the peak of its memory is that of what comes.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        usage::forget_peak(self.child.id())
     }
 
     /// The next line.
