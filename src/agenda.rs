@@ -8,7 +8,7 @@
 //! subscription's deliveries follow by itself.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -82,6 +82,8 @@ struct Running {
     busy: HashSet<Vec<u8>>,
     /// Work that panicked: left alone until the next start, or the loop would spin on it.
     broken: HashSet<Vec<u8>>,
+    /// Due when it was last looked, and more than there was room for: started as others end, without another look.
+    ready: VecDeque<Due>,
 }
 
 impl Running {
@@ -144,28 +146,36 @@ impl Agenda {
         // Until the answer is known, every poke counts.
         self.poke.asleep_until.store(u64::MAX, Ordering::SeqCst);
         let kind = self.kind;
-        // As many as there is room for, past those that are being done.
-        let look = self.limit.saturating_add(running.broken.len()).saturating_add(1);
+        self.start(work, running);
+        if !running.ready.is_empty() {
+            return Ok(Filled { next: None, is_full: true });
+        }
+        // Past those that are being done, and as many again: where much is due at once, a look for each that ends would
+        // read all of them each time.
+        let look = self.limit.saturating_mul(2).saturating_add(running.broken.len()).saturating_add(1);
         let now = self.clock.now();
         let (rows, next) = self.store.read(move |store| store.due(kind, now, look)).await?;
-        let mut is_full = false;
-        for due in rows {
-            let key = due.primary();
-            if running.busy.contains(key) || running.broken.contains(key) {
-                continue;
-            }
-            if running.busy.len() >= self.limit {
-                is_full = true;
-                break;
-            }
-            let key = key.to_vec();
-            let task = running.tasks.spawn(Arc::clone(work).run(due));
-            running.keys.insert(task.id(), key.clone());
-            running.busy.insert(key);
-        }
+        let is_new =
+            |due: &Due| !running.busy.contains(due.primary()) && !running.broken.contains(due.primary());
+        running.ready = rows.into_iter().filter(is_new).collect();
+        self.start(work, running);
+        let is_full = !running.ready.is_empty();
         let until = next.unwrap_or(Timestamp::MAX);
         self.poke.asleep_until.store(until.as_millis(), Ordering::SeqCst);
         Ok(Filled { next, is_full })
+    }
+
+    /// Starts what is ready, as far as there is room. What was moved since the look finds that out by itself.
+    fn start<W: Work>(&self, work: &Arc<W>, running: &mut Running) {
+        while running.busy.len() < self.limit
+            && let Some(due) = running.ready.pop_front()
+        {
+            let key = due.primary().to_vec();
+            if !running.broken.contains(&key) && running.busy.insert(key.clone()) {
+                let task = running.tasks.spawn(Arc::clone(work).run(due));
+                running.keys.insert(task.id(), key);
+            }
+        }
     }
 
     async fn sleep_until(&self, at: Option<Timestamp>) {

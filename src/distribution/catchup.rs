@@ -65,7 +65,8 @@ impl Distribution {
             return self.look_again(pair).await;
         }
         let now = self.parts.clock.now();
-        let Some(subscription) = store.subscription(pair)? else {
+        let changes = store.subscription_changes();
+        let Some(mut subscription) = store.subscription(pair)? else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
         };
         // Out of its lease, or still being told by a request that is under way: not now.
@@ -84,10 +85,11 @@ impl Distribution {
         };
         // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing, were
         // it back meanwhile or its lease at its end (D22). Whoever changed the backlog has made it due again.
-        let (Some(subscription), Some(current)) = (store.subscription(pair)?, store.backlog(pair)?) else {
-            return Ok(());
-        };
-        if current != backlog {
+        if store.subscription_changes() != changes {
+            let Some(current) = store.subscription(pair)? else { return Ok(()) };
+            subscription = current;
+        }
+        if store.backlog(pair)? != Some(backlog) {
             return Ok(());
         }
         let now = self.parts.clock.now();

@@ -32,10 +32,10 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// A window that repeats at most `batch` after a crash: half of it may be in the run, a quarter set aside, an eighth
-    /// settled since the last checkpoint, and as many while that is being saved.
+    /// A window that repeats at most `batch` after a crash: half of it may be in the run, an eighth set aside, and the rest
+    /// settled since the last checkpoint or while that is being saved, half and half.
     pub(super) fn new(batch: usize, from: Checkpoint) -> Self {
-        let (quarter, eighth) = ((batch / 4).max(1), (batch / 8).max(1));
+        let (eighth, rest) = ((batch / 8).max(1), (batch / 16).saturating_mul(3).max(1));
         Self {
             cursor: from.cursor,
             run: VecDeque::new(),
@@ -45,8 +45,8 @@ impl Window {
             unsaved: 0,
             batch,
             width: (batch / 2).max(1),
-            aside: quarter,
-            every: eighth,
+            aside: eighth,
+            every: rest,
         }
     }
 
@@ -190,7 +190,7 @@ mod tests {
             entered += 1;
             window.enter(callback(entered));
         }
-        assert_eq!(entered, 4 + 2, "half a batch in the run, a quarter aside");
+        assert_eq!(entered, 4 + 1, "half a batch in the run, an eighth aside");
     }
 
     proptest! {

@@ -16,9 +16,10 @@ use bytes::Bytes;
 use http::{
     HeaderValue, Request, Uri,
     header::{HOST, USER_AGENT},
+    response::Parts,
 };
 use http_body_util::Full;
-use hyper::body::Body;
+use hyper::body::{Body, Incoming};
 use rustls::ClientConfig;
 use tokio::{
     sync::Semaphore,
@@ -145,7 +146,8 @@ impl CallbackClient {
                 Ok(answer) => return Ok(answer),
             }
         }
-        let connection = timeout_at(terms.deadline, lines.open(uri)).await;
+        // Boxed, like the reading of a body: what most exchanges do without must not make every one of them large.
+        let connection = timeout_at(terms.deadline, Box::pin(lines.open(uri))).await;
         let connection = connection.unwrap_or(Err(SendError::Timeout))?;
         let spare = Box::new(Spare { connection, alarm: Alarm::new(within) });
         lines.exchange(place, spare, request, terms).await.map_err(|failed| match failed {
@@ -194,17 +196,28 @@ impl Lines {
         let body = if body.is_end_stream() {
             Bytes::new()
         } else {
-            let read = connection.while_driven(read_capped(body, terms.max_body, terms.overflow));
-            match terms.overflow {
-                Overflow::Discard => read.await?,
-                Overflow::Truncate | Overflow::Fail => {
-                    let body = alarm.wait(terms.deadline, read).await.map_err(SendError::from)??;
-                    decoded(&head.headers, body, terms.max_body).await
-                }
-            }
+            Box::pin(read(connection, alarm, &head, body, terms)).await?
         };
         self.kept.keep(place, spare).await;
         Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+}
+
+/// What is wanted of a body that comes over this connection.
+async fn read(
+    connection: &mut Connection,
+    alarm: &mut Alarm,
+    head: &Parts,
+    body: Incoming,
+    terms: Terms,
+) -> Result<Bytes, SendError> {
+    let read = connection.while_driven(read_capped(body, terms.max_body, terms.overflow));
+    match terms.overflow {
+        Overflow::Discard => read.await,
+        Overflow::Truncate | Overflow::Fail => {
+            let body = alarm.wait(terms.deadline, read).await??;
+            Ok(decoded(&head.headers, body, terms.max_body).await)
+        }
     }
 }
 
