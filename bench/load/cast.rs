@@ -20,7 +20,9 @@ impl Cast {
     pub(crate) fn new(topics: u32, subscribers: u32, shares: Shares) -> Self {
         let steady = topics.saturating_mul(subscribers);
         let mut ranges: Vec<_> = (0..topics)
-            .map(|topic| topic.saturating_mul(subscribers)..topic.saturating_add(1).saturating_mul(subscribers))
+            .map(|topic| {
+                topic.saturating_mul(subscribers)..topic.saturating_add(1).saturating_mul(subscribers)
+            })
             .collect();
         let healthy = 100_u32.saturating_sub(shares.sum().into()).max(1);
         if shares.sum() > 0 {
@@ -61,7 +63,11 @@ impl Cast {
     }
 
     /// Where a subscriber is, among the addresses of the sink.
-    pub(crate) fn address(&self, subscriber: u32, addresses: &ByHabit<Vec<SocketAddr>>) -> Option<SocketAddr> {
+    pub(crate) fn address(
+        &self,
+        subscriber: u32,
+        addresses: &ByHabit<Vec<SocketAddr>>,
+    ) -> Option<SocketAddr> {
         let addresses = addresses.get(self.habits.of(subscriber));
         let place = usize::try_from(subscriber).ok()?.checked_rem(addresses.len())?;
         addresses.get(place).copied()

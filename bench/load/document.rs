@@ -19,13 +19,7 @@ const FILLER: &str = "Every subscriber gets this sentence, signed with the secre
 const END: &str = "</feed>\n";
 
 /// The document of one publication, of `size` octets unless that is too few for any feed.
-pub(crate) fn document(
-    publication: u32,
-    moment: u64,
-    size: usize,
-    topic_url: &str,
-    hub_url: &str,
-) -> Bytes {
+pub(crate) fn document(publication: u32, moment: u64, size: usize, topic_url: &str, hub_url: &str) -> Bytes {
     let entry = entry(publication, moment, size, topic_url, hub_url);
     feed(publication, [entry.as_str()], topic_url, hub_url)
 }

@@ -25,8 +25,6 @@ const STOP: Duration = Duration::from_secs(30);
 const READY: Duration = Duration::from_millis(2);
 /// How often its metrics are looked at.
 const LOOK: Duration = Duration::from_millis(10);
-/// How often its page is looked at, which counts all rows.
-const PAGE: Duration = Duration::from_millis(100);
 /// Lines of its log that are shown.
 const SHOWN: usize = 20;
 
@@ -101,25 +99,25 @@ impl Hub {
         Ok(())
     }
 
-    /// How many subscriptions its store holds.
+    /// How many subscriptions its store holds. It counts them all, so this is no question for a time that is measured.
     pub(crate) async fn active(&mut self) -> Result<u64> {
         let (_, page) = self.admin.get("/").await?;
         row(&String::from_utf8_lossy(&page), "subscriptions")
             .context("the dashboard of the hub does not tell how many subscriptions there are")
     }
 
-    /// Waits until so many subscriptions are in the store. Returns what the hub had used before the last look, as
-    /// looking costs it something.
-    pub(crate) async fn until_active(&mut self, subscribers: u32, within: Duration) -> Result<Usage> {
+    /// Waits until so many verifications have been confirmed, by its counter, which costs it next to nothing.
+    pub(crate) async fn until_confirmed(&mut self, subscribers: u32, within: Duration) -> Result<()> {
         let end = Instant::now() + within;
         loop {
-            let usage = self.usage()?;
-            let active = self.active().await?;
-            if active >= u64::from(subscribers) {
-                return Ok(usage);
+            let counts = self.counts().await?;
+            let confirmed = counts.get("hubbub_verifications_total{outcome=\"confirmed\"}");
+            let confirmed: u32 = confirmed.map_or(Ok(0), |count| count.parse())?;
+            if confirmed >= subscribers {
+                return Ok(());
             }
-            ensure!(Instant::now() < end, "only {active} of {subscribers} subscriptions became active");
-            sleep(PAGE).await;
+            ensure!(Instant::now() < end, "only {confirmed} of {subscribers} verifications were confirmed");
+            sleep(LOOK).await;
         }
     }
 
@@ -149,8 +147,13 @@ impl Hub {
             .collect())
     }
 
+    /// Ends it with SIGKILL.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
     /// Ends it; says how, and what is in its log.
-    pub(crate) async fn stop(self) -> Result<(String, Vec<String>)> {
+    pub(crate) async fn stop(&mut self) -> Result<(String, Vec<String>)> {
         let ended = self.process.stop(STOP).await?;
         let how = ended.map_or_else(|| format!("not within {STOP:?}; killed"), |status| status.to_string());
         let log = fs::read_to_string(&self.log).unwrap_or_default();

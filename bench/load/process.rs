@@ -88,8 +88,15 @@ impl Process {
         stdin.write_all(&line).and_then(|()| stdin.flush()).with_context(|| format!("{} is gone", self.name))
     }
 
-    /// Asks it to end; `None` if it does not in time, and then it is killed with this handle.
-    pub(crate) async fn stop(mut self, within: Duration) -> Result<Option<ExitStatus>> {
+    /// Ends it without a chance to say anything.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end; `None` if it does not in time, and then it is killed.
+    pub(crate) async fn stop(&mut self, within: Duration) -> Result<Option<ExitStatus>> {
         // This child and nobody else: its number is not free before `wait` has taken its status.
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let end = Instant::now() + within;
@@ -99,6 +106,7 @@ impl Process {
             }
             sleep(LOOK).await;
         }
+        self.kill()?;
         Ok(None)
     }
 }

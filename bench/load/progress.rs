@@ -17,7 +17,8 @@ impl Progress {
         }
         let bar = ProgressBar::new(all.into()).with_message(what.to_owned());
         // The template is right, or the bar looks as it does by default.
-        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len} {elapsed}, {eta} left") {
+        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len} {elapsed}, {eta} left")
+        {
             bar.set_style(style.progress_chars("=> "));
         }
         Self(bar)

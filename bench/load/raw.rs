@@ -20,11 +20,11 @@ use http::{
 };
 use http_body_util::{BodyExt, Full};
 use serde::{Deserialize, Serialize};
-use tokio_rustls::TlsConnector;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
+use tokio_rustls::TlsConnector;
 
 use crate::{
     clock, document,
@@ -144,7 +144,6 @@ fn round(options: &Options, order: &Order, began: u64) -> Result<Round> {
 }
 
 /// One connection, and what is sent over it.
-#[derive(Debug)]
 struct Worker {
     address: SocketAddr,
     tls: Option<TlsConnector>,

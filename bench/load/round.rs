@@ -26,6 +26,15 @@ impl Kind {
             Self::Limit => "limit",
         }
     }
+
+    /// The number of its publication in a round: no two kinds share one.
+    pub(crate) fn publication(self, round: u32) -> u32 {
+        match self {
+            Self::Hub => round,
+            Self::Disturbed => round.saturating_add(1_000_000),
+            Self::Limit => round.saturating_add(2_000_000),
+        }
+    }
 }
 
 /// What a process and the sink had used before and after.
@@ -39,7 +48,6 @@ pub(crate) struct Spent {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Round {
     pub(crate) kind: Kind,
-    /// Rounds of the same number and kind were made one after the other.
     pub(crate) number: u32,
     /// Whether it counts, or was for warming up.
     pub(crate) counts: bool,
@@ -72,7 +80,7 @@ impl Round {
     /// It began at that moment, and so much had arrived when it was over.
     pub(crate) fn of(
         kind: Kind,
-        publication: u32,
+        number: u32,
         subscribers: u32,
         began: u64,
         count: &Count,
@@ -83,9 +91,9 @@ impl Round {
         let (before, after) = &spent.own;
         Self {
             kind,
-            number: 0,
+            number,
             counts: true,
-            publication,
+            publication: kind.publication(number),
             subscribers,
             deliveries: count.reached,
             lost: 0,

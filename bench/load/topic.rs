@@ -127,11 +127,7 @@ async fn ping(line: &mut Line, topic_url: &str) -> Result<()> {
         .extend_pairs([("hub.mode", "publish"), ("hub.url", topic_url)])
         .finish();
     let (status, text) = line.post_form("/", &form).await?;
-    ensure!(
-        status.is_success(),
-        "the hub answered a ping with {status}: {}",
-        String::from_utf8_lossy(&text)
-    );
+    ensure!(status.is_success(), "the hub answered a ping with {status}: {}", String::from_utf8_lossy(&text));
     Ok(())
 }
 

@@ -138,7 +138,7 @@ impl Subscribers {
 
     fn told(&self, wanted: &Wanted) -> Told {
         let counted = self.lock();
-        let mut times: Option<Histogram<u64>> = histogram();
+        let mut times: Option<Histogram<u32>> = histogram();
         let mut told = Told {
             documents: counted.documents,
             astray: counted.astray,
@@ -152,7 +152,7 @@ impl Subscribers {
             told.others = told.others.and(&tally.others);
             if let (Some(times), Some(those)) = (&mut times, &tally.times) {
                 // Both have the same bounds.
-                drop(times.add(those));
+                let _infallible = times.add(those);
             }
         }
         told.latency = times.as_ref().map(Quantiles::of).unwrap_or_default();

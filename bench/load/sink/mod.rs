@@ -172,14 +172,10 @@ async fn connection(
     }
 }
 
-async fn serve_on(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    subscribers: Arc<Subscribers>,
-) -> Result<()> {
+async fn serve_on(stream: impl AsyncRead + AsyncWrite + Unpin, subscribers: Arc<Subscribers>) -> Result<()> {
     let service = service_fn(move |request| {
         let subscribers = Arc::clone(&subscribers);
         async move { subscribers.answer(request).await }
     });
     Ok(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await?)
 }
-

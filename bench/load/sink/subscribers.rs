@@ -131,12 +131,7 @@ impl Subscribers {
     }
 
     /// An error closes the connection; an error within is a delivery that should not be.
-    async fn misbehave(
-        &self,
-        habit: Habit,
-        subscriber: u32,
-        body: &Body,
-    ) -> Result<Result<StatusCode>> {
+    async fn misbehave(&self, habit: Habit, subscriber: u32, body: &Body) -> Result<Result<StatusCode>> {
         match habit {
             Habit::Silent => {
                 drop(timeout(SILENCE, pending::<()>()).await);
