@@ -121,6 +121,27 @@ impl Hub {
         }
     }
 
+    /// Waits until every topic had so many publications.
+    pub(crate) async fn until_published(
+        &mut self,
+        rounds: u32,
+        topics: usize,
+        within: Duration,
+    ) -> Result<()> {
+        let wanted = u64::from(rounds).saturating_mul(u64::try_from(topics)?);
+        let end = Instant::now() + within;
+        loop {
+            let counts = self.counts().await?;
+            let published =
+                counts.get("hubbub_publications_total").context("the hub counts no publications")?;
+            if published.parse::<u64>()? >= wanted {
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "only {published} of {wanted} publications");
+            sleep(LOOK).await;
+        }
+    }
+
     /// Waits until no fan-out is under way.
     pub(crate) async fn until_idle(&mut self, within: Duration) -> Result<()> {
         let end = Instant::now() + within;
@@ -145,11 +166,6 @@ impl Hub {
             .filter_map(|line| line.rsplit_once(' '))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect())
-    }
-
-    /// Ends it with SIGKILL.
-    pub(crate) fn kill(&mut self) -> Result<()> {
-        self.process.kill()
     }
 
     /// Ends it; says how, and what is in its log.

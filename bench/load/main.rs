@@ -14,6 +14,7 @@ mod habit;
 mod hub;
 mod machine;
 mod options;
+mod plot;
 mod process;
 mod progress;
 mod raw;
