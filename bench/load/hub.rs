@@ -1,8 +1,9 @@
-//! The hub under test: its own process with a fresh store, limits raised and loopback allowed, nothing else changed.
+//! The hub under test: its own process with a store of its own, limits raised and loopback allowed, and little else
+//! changed.
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::{self, OpenOptions},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -10,8 +11,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use http::StatusCode;
 use tokio::time::{Instant, sleep};
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use crate::{process::Process, usage::Usage, wire::Line};
 
@@ -19,43 +21,52 @@ use crate::{process::Process, usage::Usage, wire::Line};
 const START: Duration = Duration::from_secs(30);
 /// From SIGTERM to the end.
 const STOP: Duration = Duration::from_secs(30);
+/// How often it is asked whether it is ready.
+const READY: Duration = Duration::from_millis(2);
 /// How often its metrics are looked at.
 const LOOK: Duration = Duration::from_millis(10);
-/// How often its page is looked at, which counts all rows.
-const PAGE: Duration = Duration::from_millis(100);
 /// Lines of its log that are shown.
 const SHOWN: usize = 20;
+
+/// What its configuration says. Nothing is tuned here that an operator would not have to raise as well for so many
+/// subscribers at one address; but the rounds follow each other faster than a hub fetches a topic again, and a ping
+/// would wait for that.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) connections: usize,
+    /// Verifications that may be pending for one address.
+    pub(crate) pending: u32,
+    /// As in `[delivery]` and `[hosts]`, if they are not to stay as they are shipped.
+    pub(crate) retry: Vec<String>,
+    pub(crate) breaker_pause: Option<String>,
+    /// Hosts whose certificates are not looked at.
+    pub(crate) self_signed_hosts: Vec<String>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Hub {
     process: Process,
     pub(crate) url: String,
     pub(crate) address: SocketAddr,
-    publisher: Line,
     admin: Line,
     log: PathBuf,
 }
 
 impl Hub {
-    /// Starts it with everything it writes in `folder`.
-    pub(crate) async fn start(
-        binary: &Path,
-        folder: &Path,
-        connections: usize,
-        subscribers: u32,
-    ) -> Result<Self> {
+    /// Starts it with everything it writes in `folder`, where it may have run before.
+    pub(crate) async fn start(binary: &Path, folder: &Path, settings: &Settings) -> Result<Self> {
         let (config, log) = (folder.join("hub.toml"), folder.join("hub.log"));
-        fs::write(&config, configuration(connections, subscribers))?;
+        fs::write(&config, settings.text())?;
         let mut command = Command::new(binary);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--config"])
             .arg(&config)
             .arg("--data")
-            .arg(folder.join("data"))
+            .arg(data(folder))
             // No variable of ours may configure it.
             .env_clear()
             .env("RUST_BACKTRACE", "1")
-            .stderr(Stdio::from(File::create(&log)?));
+            .stderr(Stdio::from(OpenOptions::new().create(true).append(true).open(&log)?));
         let process = Process::start("the hub", &mut command)?;
         Self::meet(process, log.clone()).await.with_context(|| {
             format!("the hub did not start; its log:\n{}", fs::read_to_string(&log).unwrap_or_default())
@@ -66,41 +77,68 @@ impl Hub {
         let url = said(&mut process, "hub listening on ").await?;
         let admin = said(&mut process, "dashboard on ").await?;
         let (address, admin) = (address(&url)?, address(&admin)?);
-        Ok(Self { process, url, address, publisher: Line::to(address), admin: Line::to(admin), log })
+        Ok(Self { process, url, address, admin: Line::to(admin), log })
     }
 
     pub(crate) fn usage(&self) -> Result<Usage> {
         self.process.usage()
     }
 
-    /// Tells it that the topic has news.
-    pub(crate) async fn ping(&mut self, topic_url: &str) -> Result<()> {
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("hub.mode", "publish"), ("hub.url", topic_url)])
-            .finish();
-        let (status, text) = self.publisher.post_form("/", &form).await?;
-        ensure!(
-            status.is_success(),
-            "the hub answered a ping with {status}: {}",
-            String::from_utf8_lossy(&text)
-        );
+    /// From now on the peak of its memory is that of what comes.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        self.process.forget_peak()
+    }
+
+    /// Waits until it says that it is ready.
+    pub(crate) async fn until_ready(&mut self, within: Duration) -> Result<()> {
+        let end = Instant::now() + within;
+        while self.admin.get("/readyz").await?.0 != StatusCode::OK {
+            ensure!(Instant::now() < end, "the hub does not become ready");
+            sleep(READY).await;
+        }
         Ok(())
     }
 
-    /// Waits until so many subscriptions are in the store. Returns what the hub had used before the last look, as
-    /// looking costs it something.
-    pub(crate) async fn until_active(&mut self, subscribers: u32, within: Duration) -> Result<Usage> {
+    /// How many subscriptions its store holds. It counts them all, so this is no question for a time that is measured.
+    pub(crate) async fn active(&mut self) -> Result<u64> {
+        let (_, page) = self.admin.get("/").await?;
+        row(&String::from_utf8_lossy(&page), "subscriptions")
+            .context("the dashboard of the hub does not tell how many subscriptions there are")
+    }
+
+    /// Waits until so many verifications have been confirmed, by its counter, which costs it next to nothing.
+    pub(crate) async fn until_confirmed(&mut self, subscribers: u32, within: Duration) -> Result<()> {
         let end = Instant::now() + within;
         loop {
-            let usage = self.usage()?;
-            let (_, page) = self.admin.get("/").await?;
-            let active = row(&String::from_utf8_lossy(&page), "subscriptions")
-                .context("the dashboard of the hub does not tell how many subscriptions there are")?;
-            if active >= u64::from(subscribers) {
-                return Ok(usage);
+            let counts = self.counts().await?;
+            let confirmed = counts.get("hubbub_verifications_total{outcome=\"confirmed\"}");
+            let confirmed: u32 = confirmed.map_or(Ok(0), |count| count.parse())?;
+            if confirmed >= subscribers {
+                return Ok(());
             }
-            ensure!(Instant::now() < end, "only {active} of {subscribers} subscriptions became active");
-            sleep(PAGE).await;
+            ensure!(Instant::now() < end, "only {confirmed} of {subscribers} verifications were confirmed");
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until every topic had so many publications.
+    pub(crate) async fn until_published(
+        &mut self,
+        rounds: u32,
+        topics: usize,
+        within: Duration,
+    ) -> Result<()> {
+        let wanted = u64::from(rounds).saturating_mul(u64::try_from(topics)?);
+        let end = Instant::now() + within;
+        loop {
+            let counts = self.counts().await?;
+            let published =
+                counts.get("hubbub_publications_total").context("the hub counts no publications")?;
+            if published.parse::<u64>()? >= wanted {
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "only {published} of {wanted} publications");
+            sleep(LOOK).await;
         }
     }
 
@@ -131,7 +169,7 @@ impl Hub {
     }
 
     /// Ends it; says how, and what is in its log.
-    pub(crate) async fn stop(self) -> Result<(String, Vec<String>)> {
+    pub(crate) async fn stop(&mut self) -> Result<(String, Vec<String>)> {
         let ended = self.process.stop(STOP).await?;
         let how = ended.map_or_else(|| format!("not within {STOP:?}; killed"), |status| status.to_string());
         let log = fs::read_to_string(&self.log).unwrap_or_default();
@@ -144,29 +182,49 @@ impl Hub {
     }
 }
 
-/// Nothing is tuned here that an operator would not have to raise as well for so many subscribers at one address; but the
-/// rounds follow each other faster than a hub fetches a topic again, and a ping would wait for that.
-fn configuration(connections: usize, subscribers: u32) -> String {
-    format!(
-        "[limits]\n\
-         subscribe_per_second = 1000000\n\
-         publish_per_second = 1000000\n\
-         callback_host_per_second = 1000000\n\
-         per_callback_host = {pending}\n\
-         [hosts]\n\
-         connections = {connections}\n\
-         [verification]\n\
-         concurrency = 256\n\
-         delay = \"0s\"\n\
-         [fetch]\n\
-         coalesce = \"1ms\"\n\
-         [network]\n\
-         allow = [\"127.0.0.0/8\"]\n\
-         [log]\n\
-         format = \"human\"\n\
-         filter = \"warn\"\n",
-        pending = subscribers.max(10_000),
-    )
+impl Settings {
+    fn text(&self) -> String {
+        let quoted = |texts: &[String]| {
+            let texts: Vec<_> = texts.iter().map(|text| format!("\"{text}\"")).collect();
+            format!("[{}]", texts.join(", "))
+        };
+        let retry = match self.retry.as_slice() {
+            [] => String::new(),
+            waits => format!("[delivery]\nretry = {}\n", quoted(waits)),
+        };
+        let pause = self.breaker_pause.as_ref();
+        let pause = pause.map_or_else(String::new, |pause| format!("breaker_pause = \"{pause}\"\n"));
+        format!(
+            "[limits]\n\
+             subscribe_per_second = 1000000\n\
+             publish_per_second = 1000000\n\
+             callback_host_per_second = 1000000\n\
+             per_callback_host = {pending}\n\
+             [hosts]\n\
+             connections = {connections}\n\
+             {pause}\
+             [verification]\n\
+             concurrency = 256\n\
+             delay = \"0s\"\n\
+             [fetch]\n\
+             coalesce = \"1ms\"\n\
+             {retry}\
+             [network]\n\
+             allow = [\"127.0.0.0/8\"]\n\
+             self_signed_hosts = {hosts}\n\
+             [log]\n\
+             format = \"human\"\n\
+             filter = \"warn\"\n",
+            pending = self.pending.max(10_000),
+            connections = self.connections,
+            hosts = quoted(&self.self_signed_hosts),
+        )
+    }
+}
+
+/// Where it keeps its store.
+pub(crate) fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
 }
 
 async fn said(process: &mut Process, prefix: &str) -> Result<String> {

@@ -7,19 +7,29 @@
     reason = "moments are compared across processes, so they are read from the wall clock: here is no clock to inject"
 )]
 
+mod cast;
 mod clock;
 mod document;
+mod habit;
 mod hub;
+mod machine;
+mod options;
+mod plot;
 mod process;
+mod progress;
 mod raw;
 mod report;
-mod run;
+mod round;
+mod scenarios;
 mod signing;
 mod sink;
+mod stage;
+mod stats;
 mod subscribe;
 mod table;
-mod tally;
+mod tls;
 mod topic;
+mod turns;
 mod usage;
 mod wire;
 
@@ -28,22 +38,26 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// Measures a hub with one topic and many subscribers, against the limit of the machine
+/// Measures a hub with many subscribers, against the limit of the machine
 #[derive(Debug, Parser)]
 #[command(name = "load", args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
     #[command(subcommand)]
     role: Option<Role>,
     #[command(flatten)]
-    run: run::Options,
+    run: options::Options,
 }
 
-/// The parts that run in processes of their own, so that each one's CPU time can be told.
+/// Other scenarios, and the parts that run in processes of their own, so that each one's CPU time can be told.
 #[derive(Debug, Subcommand)]
 enum Role {
+    #[command(flatten)]
+    Scenario(scenarios::Scenario),
     /// All the subscribers: answers verifications, counts deliveries (started by the run)
+    #[command(hide = true)]
     Sink(sink::Options),
     /// The limit: posts signed bodies and nothing else (started by the run)
+    #[command(hide = true)]
     Raw(raw::Options),
 }
 
@@ -52,7 +66,8 @@ fn main() -> ExitCode {
     let done = match cli.role {
         Some(Role::Sink(options)) => on_threads(options.threads, sink::serve(options)),
         Some(Role::Raw(options)) => on_threads(options.threads, raw::serve(options)),
-        None => on_threads(0, run::run(cli.run)),
+        Some(Role::Scenario(scenario)) => on_threads(0, scenarios::run(scenario)),
+        None => on_threads(0, scenarios::run(scenarios::Scenario::Plain(cli.run))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

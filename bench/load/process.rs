@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::usage::Usage;
+use crate::usage::{self, Usage};
 
 /// Lines that wait to be read; a child that prints more waits.
 const LINES: usize = 1024;
@@ -61,6 +61,11 @@ impl Process {
         Usage::of(self.child.id())
     }
 
+    /// From now on the peak of its memory is that of what comes.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        usage::forget_peak(self.child.id())
+    }
+
     /// The next line.
     pub(crate) async fn line(&mut self, within: Duration) -> Result<String> {
         let name = self.name;
@@ -83,8 +88,15 @@ impl Process {
         stdin.write_all(&line).and_then(|()| stdin.flush()).with_context(|| format!("{} is gone", self.name))
     }
 
-    /// Asks it to end; `None` if it does not in time, and then it is killed with this handle.
-    pub(crate) async fn stop(mut self, within: Duration) -> Result<Option<ExitStatus>> {
+    /// Ends it without a chance to say anything.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end; `None` if it does not in time, and then it is killed.
+    pub(crate) async fn stop(&mut self, within: Duration) -> Result<Option<ExitStatus>> {
         // This child and nobody else: its number is not free before `wait` has taken its status.
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let end = Instant::now() + within;
@@ -94,6 +106,7 @@ impl Process {
             }
             sleep(LOOK).await;
         }
+        self.kill()?;
         Ok(None)
     }
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
@@ -23,11 +24,12 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
+use tokio_rustls::TlsConnector;
 
 use crate::{
     clock, document,
     process::{own_lines, say},
-    signing,
+    signing, tls,
     wire::{self, Sender},
 };
 
@@ -47,6 +49,9 @@ pub(crate) struct Options {
     /// Connections over all addresses
     #[arg(long)]
     pub(crate) connections: usize,
+    /// The certificate of the sink in base64, if it speaks TLS
+    #[arg(long)]
+    pub(crate) certificate: Option<String>,
     #[arg(long, default_value_t = 0)]
     pub(crate) threads: usize,
 }
@@ -83,11 +88,14 @@ pub(crate) async fn serve(options: Options) -> Result<()> {
     let (start, rounds) = watch::channel(None);
     let (done, mut finished) = mpsc::channel(options.connections.max(1));
     let mut workers = JoinSet::new();
+    let certificate = options.certificate.as_ref().map(|text| STANDARD.decode(text)).transpose()?;
+    let tls = certificate.map(tls::connector).transpose()?;
     for number in 0..options.connections {
         let place = number % options.sink.len().max(1);
         let address = *options.sink.get(place).context("no address")?;
         let worker = Worker {
             address,
+            tls: tls.clone(),
             place,
             host: HeaderValue::from_str(&address.to_string())?,
             step: u32::try_from(options.sink.len())?,
@@ -99,8 +107,9 @@ pub(crate) async fn serve(options: Options) -> Result<()> {
         workers.spawn(worker.run());
     }
     while let Some(line) = lines.recv().await {
-        let round = Arc::new(round(&options, &serde_json::from_str(&line)?)?);
+        let order = serde_json::from_str(&line)?;
         let began = clock::now();
+        let round = Arc::new(round(&options, &order, began)?);
         start.send_replace(Some(Arc::clone(&round)));
         for _ in 0..options.connections {
             tokio::select! {
@@ -113,7 +122,7 @@ pub(crate) async fn serve(options: Options) -> Result<()> {
     Ok(())
 }
 
-fn round(options: &Options, order: &Order) -> Result<Round> {
+fn round(options: &Options, order: &Order, began: u64) -> Result<Round> {
     let link = format!("<{}>; rel=\"self\", <{}>; rel=\"hub\"", order.topic_url, order.hub_url);
     let headers = HeaderMap::from_iter([
         (CONTENT_TYPE, HeaderValue::from_static("application/atom+xml")),
@@ -121,7 +130,13 @@ fn round(options: &Options, order: &Order) -> Result<Round> {
         (USER_AGENT, HeaderValue::from_static("hubbub-load/raw (+http://127.0.0.1:12345/)")),
     ]);
     Ok(Round {
-        body: document::document(order.publication, options.body_bytes, &order.topic_url, &order.hub_url),
+        body: document::document(
+            order.publication,
+            began,
+            options.body_bytes,
+            &order.topic_url,
+            &order.hub_url,
+        ),
         headers,
         next: options.sink.iter().map(|_| AtomicU32::new(0)).collect(),
         failed: AtomicU32::new(0),
@@ -129,9 +144,9 @@ fn round(options: &Options, order: &Order) -> Result<Round> {
 }
 
 /// One connection, and what is sent over it.
-#[derive(Debug)]
 struct Worker {
     address: SocketAddr,
+    tls: Option<TlsConnector>,
     place: usize,
     host: HeaderValue,
     step: u32,
@@ -144,7 +159,7 @@ struct Worker {
 impl Worker {
     async fn run(mut self) -> Result<()> {
         for _ in 0..CONNECTIONS {
-            let (sender, connection) = wire::connect(self.address).await?;
+            let (sender, connection) = wire::connect(self.address, self.tls.as_ref()).await?;
             tokio::select! {
                 biased;
                 is_over = self.work(sender) => if is_over { return Ok(()) },

@@ -12,16 +12,20 @@ use anyhow::{Result, ensure};
 use tokio::task::JoinSet;
 use url::form_urlencoded;
 
-use crate::{signing, wire::Line};
+use crate::{cast::Cast, habit::ByHabit, signing, wire::Line};
 
 /// Who subscribes to what, where.
 #[derive(Debug)]
 pub(crate) struct Wish {
     pub(crate) hub: SocketAddr,
-    pub(crate) topic_url: String,
-    pub(crate) sink: Vec<SocketAddr>,
-    pub(crate) subscribers: u32,
+    pub(crate) topic_urls: Vec<String>,
+    pub(crate) cast: Cast,
+    pub(crate) sink: ByHabit<Vec<SocketAddr>>,
+    /// "http" or "https".
+    pub(crate) scheme: &'static str,
+    /// The next subscriber, and the one at which to stop.
     pub(crate) next: AtomicU32,
+    pub(crate) end: u32,
 }
 
 /// Sends all the forms; an answer other than 202 ends it.
@@ -40,7 +44,7 @@ async fn some(wish: Arc<Wish>) -> Result<()> {
     let mut line = Line::to(wish.hub);
     loop {
         let subscriber = wish.next.fetch_add(1, Ordering::Relaxed);
-        if subscriber >= wish.subscribers {
+        if subscriber >= wish.end {
             return Ok(());
         }
         let Some(form) = form(&wish, subscriber) else { return Ok(()) };
@@ -54,11 +58,11 @@ async fn some(wish: Arc<Wish>) -> Result<()> {
 }
 
 fn form(wish: &Wish, subscriber: u32) -> Option<String> {
-    let place = usize::try_from(subscriber).ok()?.checked_rem(wish.sink.len())?;
-    let callback = format!("http://{}/s/{subscriber}", wish.sink.get(place)?);
+    let address = wish.cast.address(subscriber, &wish.sink)?;
+    let callback = format!("{}://{address}/s/{subscriber}", wish.scheme);
     let form = form_urlencoded::Serializer::new(String::new())
         .append_pair("hub.mode", "subscribe")
-        .append_pair("hub.topic", &wish.topic_url)
+        .append_pair("hub.topic", wish.topic_urls.get(wish.cast.topic_of(subscriber))?)
         .append_pair("hub.callback", &callback)
         .append_pair("hub.secret", &signing::secret(subscriber))
         .append_pair("hub.lease_seconds", "86400")

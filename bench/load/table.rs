@@ -2,7 +2,11 @@
 
 use std::fmt::{self, Write};
 
-use crate::report::{Kind, Report, Round, Summary};
+use crate::{
+    report::{Ratios, Report},
+    round::{Round, Summary},
+    stats::{Quantiles, octets},
+};
 
 /// All of it as lines.
 pub(crate) fn table(report: &Report) -> String {
@@ -13,9 +17,13 @@ pub(crate) fn table(report: &Report) -> String {
 }
 
 fn write(out: &mut String, report: &Report) -> fmt::Result {
-    let Report { machine, subscribers, body_bytes, addresses, subscribing, .. } = report;
+    let Report { machine, subscribers, topics, body_bytes, addresses, subscribing, .. } = report;
+    let tls = if report.tls { ", over TLS" } else { "" };
     writeln!(out, "\n{machine}")?;
-    writeln!(out, "{subscribers} subscribers at {addresses} address(es), topic of {body_bytes} octets\n")?;
+    writeln!(
+        out,
+        "{subscribers} subscribers of {topics} topic(s) at {addresses} address(es), {body_bytes} octets each{tls}\n"
+    )?;
     writeln!(
         out,
         "subscribing: {:.0}/s until verified ({:.2} s; accepted after {:.2} s), {:.3} ms CPU each, {} written, peak {} MiB\n",
@@ -28,7 +36,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     )?;
     writeln!(
         out,
-        "{:<9} {:>10} {:>11} {:>10} {:>10} {:>9} {:>9} {:>9} {:>6} {:>6} {:>6}",
+        "{:<12} {:>10} {:>11} {:>10} {:>10} {:>9} {:>9} {:>9} {:>6} {:>6} {:>6}",
         "round",
         "arriving/s",
         "from ping/s",
@@ -47,12 +55,16 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out)?;
     summary(out, "hub", &report.hub)?;
     summary(out, "limit", &report.limit)?;
-    let ratios = &report.ratios;
-    writeln!(
-        out,
-        "hub/limit  {:.2} of the deliveries/s arriving, {:.2} from the ping; {:.2} times the CPU",
-        ratios.per_second, ratios.per_second_from_ping, ratios.cpu
-    )?;
+    ratios(out, "hub/limit", &report.ratios)?;
+    if let (Some(disturbed), Some(against)) = (&report.disturbed, &report.disturbed_ratios) {
+        summary(out, "disturbed", disturbed)?;
+        ratios(out, "disturbed/limit", &against.of_limit)?;
+        writeln!(
+            out,
+            "disturbed/hub  {:.2} of the deliveries/s arriving, {:.2} from the ping; {:.2} times the p99 of the latency",
+            against.per_second, against.per_second_from_ping, against.p99_latency
+        )?;
+    }
     writeln!(
         out,
         "the hub: peak memory {} MiB, {} written ({} a round); ended: {}",
@@ -63,6 +75,10 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     )?;
     let repeated = report.verified.repeats;
     writeln!(out, "verified twice: {repeated}; requests astray: {}", report.astray)?;
+    if report.tls {
+        let Report { connections, handshakes, resumed, .. } = report;
+        writeln!(out, "{connections} connections, {handshakes} whole handshakes, {resumed} resumed")?;
+    }
     for (name, value) in report.counts.iter().filter(|(_, value)| *value != "0") {
         writeln!(out, "  {name} {value}")?;
     }
@@ -73,15 +89,11 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 fn line(out: &mut String, round: &Round) -> fmt::Result {
-    let kind = match round.kind {
-        Kind::Hub => "hub",
-        Kind::Limit => "limit",
-    };
     let each = |seconds: f64| seconds * 1e6 / f64::from(round.deliveries.max(1));
     writeln!(
         out,
-        "{:<9} {:>10.0} {:>11.0} {:>10.1} {:>10.1} {:>9.1} {:>9.1} {:>9.0} {:>6} {:>6} {:>6}{}",
-        format!("{} {kind}", round.number),
+        "{:<12} {:>10.0} {:>11.0} {:>10.1} {:>10.1} {:>9.1} {:>9.1} {:>9.0} {:>6} {:>6} {:>6}{}",
+        format!("{} {}", round.number, round.kind.name()),
         round.per_second,
         round.per_second_from_ping,
         round.to_first_ms,
@@ -99,25 +111,37 @@ fn line(out: &mut String, round: &Round) -> fmt::Result {
 fn summary(out: &mut String, name: &str, summary: &Summary) -> fmt::Result {
     writeln!(
         out,
-        "{name:<10} {:.0}/s arriving, {:.0}/s from the ping, first after {:.1} ms, last after {:.1} ms; {:.1} CPU s a \
-         million (sink {:.1}); {} lost, {} twice, {} of {} signatures wrong",
+        "{name:<10} {:.0}/s arriving, {:.0}/s from the ping; {:.1} CPU s a million (sink {:.1}); {} lost, {} twice, {} of \
+         {} signatures wrong",
         summary.per_second,
         summary.per_second_from_ping,
-        summary.to_first_ms,
-        summary.to_last_ms,
         summary.cpu_seconds_per_million,
         summary.sink_cpu_seconds_per_million,
         summary.lost,
         summary.repeats,
         summary.wrong,
         summary.checked,
+    )?;
+    writeln!(
+        out,
+        "{:<10} ms p50/p99/max: to the first {}, to the last {}, each {}",
+        "",
+        times(&summary.to_first),
+        times(&summary.to_last),
+        times(&summary.latency)
     )
 }
 
-fn octets(number: u64) -> String {
-    match number {
-        0..10_240 => format!("{number} octets"),
-        10_240..10_485_760 => format!("{} KiB", number / 1024),
-        _ => format!("{} MiB", number / (1024 * 1024)),
-    }
+/// Half, all but a hundredth, and the longest, in milliseconds.
+pub(crate) fn times(quantiles: &Quantiles) -> String {
+    let Quantiles { p50_ms, p99_ms, max_ms } = quantiles;
+    format!("{p50_ms:.1}/{p99_ms:.1}/{max_ms:.1}")
+}
+
+fn ratios(out: &mut String, name: &str, ratios: &Ratios) -> fmt::Result {
+    writeln!(
+        out,
+        "{name}  {:.2} of the deliveries/s arriving, {:.2} from the ping; {:.2} times the CPU",
+        ratios.per_second, ratios.per_second_from_ping, ratios.cpu
+    )
 }

@@ -11,7 +11,10 @@ use http::{
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::{net::TcpStream, task::JoinSet};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::either::Either;
 
 /// The most of an answer that is read.
 const ANSWER: usize = 4 << 20;
@@ -19,12 +22,17 @@ const ANSWER: usize = 4 << 20;
 const TRIES: u32 = 3;
 
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
-pub(crate) type Connection = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
+type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+pub(crate) type Connection = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
 
-/// Opens a connection. Somebody has to poll it.
-pub(crate) async fn connect(address: SocketAddr) -> Result<(Sender, Connection)> {
+/// Opens a connection, with TLS if there is a connector. Somebody has to poll it.
+pub(crate) async fn connect(address: SocketAddr, tls: Option<&TlsConnector>) -> Result<(Sender, Connection)> {
     let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
     stream.set_nodelay(true)?;
+    let stream = match tls {
+        None => Either::Left(stream),
+        Some(tls) => Either::Right(tls.connect(ServerName::from(address.ip()), stream).await?),
+    };
     Ok(http1::handshake(TokioIo::new(stream)).await?)
 }
 
@@ -91,7 +99,7 @@ impl Line {
             None => false,
         };
         if !is_open {
-            let (sender, connection) = connect(self.address).await?;
+            let (sender, connection) = connect(self.address, None).await?;
             self.driver.abort_all();
             self.driver.spawn(async move { drop(connection.await) });
             self.sender = Some(sender);

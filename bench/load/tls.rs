@@ -1,0 +1,42 @@
+//! TLS of the sink and of the limit: a certificate of the sink's own making, which the limit is told to trust.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Result;
+use rcgen::{CertifiedKey, KeyPair};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::habit::{ByHabit, Habit};
+
+/// For all these addresses.
+pub(crate) fn certificate(addresses: &ByHabit<Vec<SocketAddr>>) -> Result<CertifiedKey<KeyPair>> {
+    let all = Habit::ALL.iter().flat_map(|habit| addresses.get(*habit));
+    let names: Vec<_> = all.map(|address| address.ip().to_string()).collect();
+    Ok(rcgen::generate_simple_self_signed(names)?)
+}
+
+/// The sink's side. Sessions can be resumed.
+pub(crate) fn acceptor(certified: &CertifiedKey<KeyPair>) -> Result<TlsAcceptor> {
+    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The limit's side, which trusts this certificate and no other.
+pub(crate) fn connector(certificate: Vec<u8>) -> Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(certificate))?;
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
