@@ -133,7 +133,7 @@ impl Report {
 
     /// The sums of the rounds; the latencies are put in later.
     pub(crate) fn sum_up(&mut self) {
-        let of = |kind| Summary::of(self.rounds.iter().filter(move |round| round.kind == kind));
+        let of = |kind| Summary::of(&self.rounds.iter().filter(move |round| round.kind == kind));
         let (hub, limit, disturbed) = (of(Kind::Hub), of(Kind::Limit), of(Kind::Disturbed));
         self.ratios = Ratios::of(&hub, &limit);
         let is_disturbed = self.rounds.iter().any(|round| round.kind == Kind::Disturbed);
@@ -155,7 +155,7 @@ impl Report {
                 self.disturbed_ratios = Some(Disturbed {
                     per_second: ratio(summary.per_second, self.hub.per_second),
                     per_second_from_ping: ratio(summary.per_second_from_ping, self.hub.per_second_from_ping),
-                    p99_latency: ratio(summary.latency.p99_ms, self.hub.latency.p99_ms),
+                    p99_latency: ratio(summary.latency.p99, self.hub.latency.p99),
                     of_limit: Ratios::of(&summary, &self.limit),
                 });
                 self.disturbed = Some(summary);

@@ -150,7 +150,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// Of those that count; without the latency, which only the sink knows.
-    pub(crate) fn of<'a>(rounds: impl Iterator<Item = &'a Round> + Clone) -> Self {
+    pub(crate) fn of<'a>(rounds: &(impl Iterator<Item = &'a Round> + Clone)) -> Self {
         let all = || rounds.clone();
         let counting = || all().filter(|round| round.counts);
         let sum = |figure: fn(&Round) -> u32| all().map(figure).fold(0, u32::saturating_add);

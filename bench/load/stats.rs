@@ -10,12 +10,12 @@ const LONGEST: u64 = 3_600_000_000;
 /// Digits of a time that are kept: one part in a thousand.
 const DIGITS: u8 = 3;
 
-/// Times in milliseconds below which half and all but a hundredth of them lie, and the longest.
+/// Times, in milliseconds, below which half and all but a hundredth of them lie, and the longest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Quantiles {
-    pub(crate) p50_ms: f64,
-    pub(crate) p99_ms: f64,
-    pub(crate) max_ms: f64,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) max: f64,
 }
 
 impl Quantiles {
@@ -23,9 +23,9 @@ impl Quantiles {
     pub(crate) fn of<C: Counter>(times: &Histogram<C>) -> Self {
         let ms = |micros: u64| float(micros) / 1e3;
         Self {
-            p50_ms: ms(times.value_at_quantile(0.5)),
-            p99_ms: ms(times.value_at_quantile(0.99)),
-            max_ms: ms(times.max()),
+            p50: ms(times.value_at_quantile(0.5)),
+            p99: ms(times.value_at_quantile(0.99)),
+            max: ms(times.max()),
         }
     }
 
@@ -37,7 +37,7 @@ impl Quantiles {
             let place = figures.len().saturating_mul(hundredths).div_ceil(100).saturating_sub(1);
             figures.get(place).copied().unwrap_or_default()
         };
-        Self { p50_ms: at(50), p99_ms: at(99), max_ms: at(100) }
+        Self { p50: at(50), p99: at(99), max: at(100) }
     }
 }
 

@@ -134,8 +134,8 @@ fn summary(out: &mut String, name: &str, summary: &Summary) -> fmt::Result {
 
 /// Half, all but a hundredth, and the longest, in milliseconds.
 pub(crate) fn times(quantiles: &Quantiles) -> String {
-    let Quantiles { p50_ms, p99_ms, max_ms } = quantiles;
-    format!("{p50_ms:.1}/{p99_ms:.1}/{max_ms:.1}")
+    let Quantiles { p50, p99, max } = quantiles;
+    format!("{p50:.1}/{p99:.1}/{max:.1}")
 }
 
 fn ratios(out: &mut String, name: &str, ratios: &Ratios) -> fmt::Result {

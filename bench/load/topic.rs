@@ -38,7 +38,7 @@ struct Feeds {
     hub_url: String,
     body_bytes: usize,
     entries: usize,
-    feeds: Vec<Mutex<Feed>>,
+    each: Vec<Mutex<Feed>>,
 }
 
 /// The site. It ends with this value.
@@ -66,7 +66,7 @@ impl Topics {
             hub_url: hub_url.to_owned(),
             body_bytes,
             entries,
-            feeds: (0..topics).map(|_| Mutex::default()).collect(),
+            each: (0..topics).map(|_| Mutex::default()).collect(),
         });
         for topic in 0..topics {
             feeds.clear(topic);
@@ -81,7 +81,7 @@ impl Topics {
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
-        (0..self.feeds.feeds.len()).map(|topic| self.url(topic)).collect()
+        (0..self.feeds.each.len()).map(|topic| self.url(topic)).collect()
     }
 
     /// The hub is somewhere else now.
@@ -137,7 +137,7 @@ impl Feeds {
     }
 
     fn lock(&self, topic: usize) -> Option<MutexGuard<'_, Feed>> {
-        Some(self.feeds.get(topic)?.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(self.each.get(topic)?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn clear(&self, topic: usize) {

@@ -42,8 +42,8 @@ pub(super) async fn play(sweep: &Sweep) -> Result<Outcome> {
             ratios.per_second_from_ping,
             hub.cpu_seconds_per_million,
             ratios.cpu,
-            hub.latency.p50_ms,
-            hub.latency.p99_ms
+            hub.latency.p50,
+            hub.latency.p99
         );
     }
     let line = |name: &str, figure: fn(&Report) -> f64| {
@@ -55,10 +55,10 @@ pub(super) async fn play(sweep: &Sweep) -> Result<Outcome> {
         line("limit", |report| report.limit.per_second_from_ping),
     ];
     let latency = vec![
-        line("p50", |report| report.hub.latency.p50_ms),
-        line("p99", |report| report.hub.latency.p99_ms),
-        line("limit p50", |report| report.limit.latency.p50_ms),
-        line("limit p99", |report| report.limit.latency.p99_ms),
+        line("p50", |report| report.hub.latency.p50),
+        line("p99", |report| report.hub.latency.p99),
+        line("limit p50", |report| report.limit.latency.p50),
+        line("limit p99", |report| report.limit.latency.p99),
     ];
     let panels = [
         Panel { title: "deliveries/s from the ping".to_owned(), lines: throughput },
