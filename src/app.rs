@@ -288,7 +288,7 @@ impl Services {
         let agenda = |kind, poke, limit| {
             Arc::new(Agenda { kind, store: store.clone(), clock: Arc::clone(&seams.clock), poke, limit })
         };
-        let fetches = agenda(DueKind::Fetch, self.publishing.poke(), config.fetch.concurrency);
+        let fetches = agenda(DueKind::Fetch, self.publishing.poke(), Publishing::concurrency(&config.fetch));
         let intents = agenda(DueKind::Intent, self.subscribing.poke(), config.verification.concurrency);
         let leases = agenda(DueKind::Lease, self.subscribing.lease_poke(), config.verification.concurrency);
         let backlogs = agenda(DueKind::Backlog, self.distribution.poke(), config.delivery.concurrency);

@@ -28,6 +28,7 @@ use std::{
 };
 
 use keep::PutDown;
+use tokio::sync::Semaphore;
 
 use crate::{
     agenda::Poke,
@@ -78,18 +79,27 @@ pub struct Publishing {
     /// When the last fetch of a topic began, as long as that is within the window for coalescing pings.
     looked: Mutex<HashMap<TopicId, Timestamp>>,
     put_down: Mutex<PutDown>,
+    /// Room for fetches that wait for their host.
+    waiting: Semaphore,
     poke: Poke,
 }
 
 impl Publishing {
     pub fn new(parts: Parts) -> Arc<Self> {
+        let waiting = Self::concurrency(&parts.fetch).saturating_sub(parts.fetch.concurrency);
         Arc::new(Self {
             parts,
+            waiting: Semaphore::new(waiting.min(Semaphore::MAX_PERMITS)),
             under_way: Mutex::default(),
             looked: Mutex::default(),
             put_down: Mutex::default(),
             poke: Poke::new(),
         })
+    }
+
+    /// Fetches that the agenda may have started: those under way, and three times as many that wait for their host.
+    pub fn concurrency(fetch: &FetchConfig) -> usize {
+        fetch.concurrency.saturating_mul(4)
     }
 
     /// What wakes the agenda of fetches.

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::{
@@ -14,8 +15,8 @@ use crate::{
     agenda::Work,
     clock::Timestamp,
     config::FetchConfig,
-    outbound::SendError,
-    protocol::TopicId,
+    outbound::{Permit, SendError},
+    protocol::{TopicId, TopicUrl},
     store::{Commit, Due, PendingFetch, Record, Store, StoreError, Topic},
     telemetry::Fetched,
 };
@@ -23,8 +24,7 @@ use crate::{
 /// Subscriptions are counted up to here for the publisher's log: more would put a walk over all of them, 10 ms for
 /// 10,000, between a ping and its first delivery.
 const READERS: usize = 1000;
-/// The pauses of a fetch whose host is busy with others. The shortest is about what a few fetches take: a site that pings
-/// fifty topics at once should not wait longer than it has to.
+/// The pauses of a fetch whose host is busy with others. The shortest is about what a few fetches take.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Pause when the store fails: the row stays due.
@@ -89,8 +89,7 @@ impl Publishing {
             }
             return store.commit(Record::FetchDone { topic, was: current.due_at }.into()).await;
         }
-        // No waiting: topics that queue for one slow host would come to hold every slot of the agenda (X05).
-        let Some(permit) = self.parts.lanes.try_enter(fetch.url.host_key().as_str()) else {
+        let Some(permit) = self.room_at(&fetch.url).await else {
             return self.stand_aside(topic, &fetch).await;
         };
         let began = self.parts.clock.now().max(fetch.pinged_at);
@@ -138,6 +137,18 @@ impl Publishing {
             self.parts.distribution.wake();
         }
         self.trim(topic, kept).await
+    }
+
+    /// Waits for room at a topic's host, as long as a few fetches take: a site pings fifty topics at once, and a turn on
+    /// disk for each of them costs more than all the fetches. No longer, and not if many wait already: topics that queue for
+    /// one slow host would come to hold every slot of the agenda (X05).
+    async fn room_at(&self, topic: &TopicUrl) -> Option<Permit> {
+        let host = topic.host_key();
+        if let Some(permit) = self.parts.lanes.try_enter(host.as_str()) {
+            return Some(permit);
+        }
+        let _waiting = self.waiting.try_acquire().ok()?;
+        timeout(SHORTEST_PAUSE, self.parts.lanes.enter(host.as_str())).await.ok()
     }
 
     /// Puts a fetch off because its host is busy with others: nobody was asked, so it counts for no try. The longer it has
