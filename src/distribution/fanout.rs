@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     sync::mpsc,
-    task::JoinSet,
+    task::{Id, JoinError, JoinSet},
     time::{Instant, sleep},
 };
 use tracing::warn;
@@ -38,6 +38,8 @@ use crate::{
 
 /// Fan-outs looked at in one scan for the next topic.
 const LOOK: usize = 256;
+/// Publications that are read at once: mostly there is one, and a thread for it would cost more than the reading.
+const FEW: usize = 8;
 /// Pause of a topic whose fan-out met a store that fails.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Hosts with a queue before those without work are looked for.
@@ -45,51 +47,94 @@ const QUEUES: usize = 1024;
 /// A checkpoint on its way to the disk.
 type Saving<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
+/// The topics whose fan-outs are under way.
+#[derive(Debug, Default)]
+struct Running {
+    tasks: JoinSet<()>,
+    topics: HashMap<Id, TopicId>,
+    busy: HashSet<TopicId>,
+    /// Found with a fan-out while they were busy. They may have been about to end.
+    again: HashSet<TopicId>,
+    /// The fan-out that was started last.
+    after: Option<FanOutId>,
+    /// There may be more than there was room for.
+    is_full: bool,
+}
+
+impl Running {
+    fn start(&mut self, distribution: &Arc<Distribution>, topic: TopicId) {
+        if self.busy.insert(topic) {
+            let task = self.tasks.spawn(Arc::clone(distribution).run_topic(topic));
+            self.topics.insert(task.id(), topic);
+        } else {
+            self.again.insert(topic);
+        }
+    }
+
+    /// Says which topic has to be looked at again.
+    fn ended(&mut self, ended: &Result<(Id, ()), JoinError>) -> Option<TopicId> {
+        let id = match ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        let topic = self.topics.remove(&id)?;
+        self.busy.remove(&topic);
+        self.again.remove(&topic).then_some(topic)
+    }
+}
+
 impl Distribution {
     /// Runs fan-outs until the stop.
     pub async fn run_fanouts(self: Arc<Self>) -> Result<(), StoreError> {
         let stop = self.parts.tasks.stopping().clone();
-        let mut running = JoinSet::new();
-        let mut topics: HashMap<tokio::task::Id, TopicId> = HashMap::new();
-        let mut busy: HashSet<TopicId> = HashSet::new();
-        let mut after: Option<FanOutId> = None;
+        let mut running = Running::default();
+        let mut is_news = true;
         while !stop.is_cancelled() {
             if !self.parts.store.is_writable() {
                 return Err(StoreError::ReadOnly);
             }
-            // Twice round at most: from behind the last start to the end, then from the beginning.
-            let mut rounds = 0;
-            while busy.len() < self.parts.delivery.topics && rounds < 2 {
-                let from = after;
-                let found = self.parts.store.read(move |store| store.fanouts(from, LOOK)).await?;
-                let is_end = found.len() < LOOK;
-                for id in found {
-                    after = Some(id);
-                    if busy.len() >= self.parts.delivery.topics {
-                        break;
-                    }
-                    if busy.insert(id.topic) {
-                        let task = running.spawn(Arc::clone(&self).run_topic(id.topic));
-                        topics.insert(task.id(), id.topic);
-                    }
-                }
-                if is_end && busy.len() < self.parts.delivery.topics {
-                    after = None;
-                    rounds += 1;
-                }
+            if is_news {
+                self.start_fanouts(&mut running).await?;
             }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.added.notified() => {}
-                Some(ended) = running.join_next_with_id() => {
-                    let id = match &ended { Ok((id, ())) => *id, Err(error) => error.id() };
-                    if let Some(topic) = topics.remove(&id) {
-                        busy.remove(&topic);
+            is_news = tokio::select! {
+                () = stop.cancelled() => false,
+                () = self.added.notified() => true,
+                Some(ended) = running.tasks.join_next_with_id() => {
+                    let again = running.ended(&ended);
+                    if let Some(topic) = again {
+                        running.start(&self, topic);
                     }
+                    running.is_full && again.is_none()
                 }
+            };
+        }
+        while running.tasks.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// Looks for topics with fan-outs, and starts those that there is room for.
+    async fn start_fanouts(self: &Arc<Self>, running: &mut Running) -> Result<(), StoreError> {
+        let most = self.parts.delivery.topics;
+        running.again.clear();
+        // Twice round at most: from behind the last start to the end, then from the beginning.
+        let mut rounds = 0;
+        while running.busy.len() < most && rounds < 2 {
+            let from = running.after;
+            let found = self.parts.store.read(move |store| store.fanouts(from, LOOK)).await?;
+            let is_end = found.len() < LOOK;
+            for id in found {
+                if running.busy.len() >= most {
+                    break;
+                }
+                running.after = Some(id);
+                running.start(self, id.topic);
+            }
+            if is_end && running.busy.len() < most {
+                running.after = None;
+                rounds += 1;
             }
         }
-        while running.join_next().await.is_some() {}
+        running.is_full = running.busy.len() >= most;
         Ok(())
     }
 
@@ -143,9 +188,12 @@ impl Distribution {
             commit.push(Record::ReadersCounted(topic, readers));
         }
         // Backlogs of this topic are only made by its fan-outs, and this is the only one: none now is none later.
-        let is_waited_for = store.read(move |store| store.oldest_needed(topic, 1)).await?.is_some();
+        let is_waited_for = store.oldest_needed(topic, 1)?.is_some();
         if !is_waited_for {
-            let kept = store.read(move |store| store.publications(topic, 0, LOOK)).await?;
+            let mut kept = store.publications(topic, 0, FEW)?;
+            if kept.len() == FEW {
+                kept = store.read(move |store| store.publications(topic, 0, LOOK)).await?;
+            }
             for (seq, _) in kept.into_iter().take_while(|(seq, _)| *seq <= id.seq) {
                 commit.push(Record::PublicationDropped(topic, seq));
             }
@@ -195,7 +243,7 @@ impl<'a> FanOutRun<'a> {
         let from = Checkpoint { cursor: self.fanout.cursor, open: self.fanout.open.clone() };
         let from_start = from.cursor.is_none();
         let mut tally = Tally::default();
-        let mut pages = Pages::behind(self.id.topic, from.cursor, parts.store.clone());
+        let mut pages = Pages::behind(self.id.topic, from.cursor, parts.store.clone())?;
         let mut window = Window::new(parts.delivery.batch, from);
         let (report, mut reports) = mpsc::channel(parts.delivery.batch.max(1));
         let errand = Errand {

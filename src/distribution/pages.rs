@@ -13,6 +13,8 @@ use crate::{
 
 /// Subscriptions read at once: large enough to make a read cheap, small enough to stay in cache.
 const PAGE: usize = 512;
+/// Read at once by whoever asks: most topics have no more, and a thread for each would cost more than the reading.
+const FEW: usize = 32;
 
 /// A subscription on its way into the window.
 #[derive(Debug)]
@@ -42,12 +44,15 @@ pub(super) struct Pages {
 
 impl Pages {
     /// All behind a callback, or all.
-    pub(super) fn behind(topic: TopicId, cursor: Option<CallbackId>, store: Store) -> Self {
-        let changes = store.subscription_changes();
-        let page = Page { rows: VecDeque::new(), changes, is_last: false };
+    pub(super) fn behind(
+        topic: TopicId,
+        cursor: Option<CallbackId>,
+        store: Store,
+    ) -> Result<Self, StoreError> {
+        let page = read(topic, cursor, FEW, &store)?;
         let mut pages = Self { topic, store, page, ahead: None };
-        pages.read_ahead(cursor);
-        pages
+        pages.read_ahead();
+        Ok(pages)
     }
 
     /// The next one, until there is none.
@@ -56,9 +61,7 @@ impl Pages {
             && let Some(ahead) = self.ahead.take()
         {
             self.page = ahead.await.map_err(|_lost| StoreError::Closed)??;
-            if let Some(last) = self.page.rows.back().filter(|_| !self.page.is_last) {
-                self.read_ahead(Some(last.callback));
-            }
+            self.read_ahead();
         }
         Ok(self.page.rows.pop_front())
     }
@@ -73,20 +76,23 @@ impl Pages {
         self.page.is_last && self.page.rows.is_empty()
     }
 
-    fn read_ahead(&mut self, after: Option<CallbackId>) {
-        let (topic, store) = (self.topic, self.store.clone());
-        self.ahead = Some(spawn_blocking(move || read(topic, after, &store)));
+    /// What comes behind the page at hand.
+    fn read_ahead(&mut self) {
+        if let Some(last) = self.page.rows.back().filter(|_| !self.page.is_last) {
+            let (topic, after, store) = (self.topic, Some(last.callback), self.store.clone());
+            self.ahead = Some(spawn_blocking(move || read(topic, after, PAGE, &store)));
+        }
     }
 }
 
-fn read(topic: TopicId, after: Option<CallbackId>, store: &Store) -> Result<Page, StoreError> {
+fn read(topic: TopicId, after: Option<CallbackId>, limit: usize, store: &Store) -> Result<Page, StoreError> {
     let changes = store.subscription_changes();
-    let rows = store.subscriptions(topic, after, PAGE)?;
+    let rows = store.subscriptions(topic, after, limit)?;
     let behind = match rows.last() {
-        Some((last, _)) => store.backlogged(topic, after, *last, PAGE)?,
+        Some((last, _)) => store.backlogged(topic, after, *last, limit)?,
         None => HashSet::new(),
     };
-    let is_last = rows.len() < PAGE;
+    let is_last = rows.len() < limit;
     let row =
         |(callback, subscription)| Row { callback, subscription, is_behind: behind.contains(&callback) };
     Ok(Page { rows: rows.into_iter().map(row).collect(), changes, is_last })

@@ -24,6 +24,10 @@ use crate::{
 /// Subscriptions are counted up to here for the publisher's log: more would put a walk over all of them, 10 ms for
 /// 10,000, between a ping and its first delivery.
 const READERS: usize = 1000;
+/// So many subscriptions are counted where others wait, and a body of such a size is read there: a thread for it would
+/// cost more.
+const FEW: usize = 32;
+const SMALL: usize = 16 << 10;
 /// The pauses of a fetch whose host is busy with others. The shortest is about what a few fetches take.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -95,7 +99,10 @@ impl Publishing {
         let began = self.parts.clock.now().max(fetch.pinged_at);
         self.began(topic, began);
         let known = store.topic(topic)?;
-        let readers = store.read(move |store| readers(store, topic)).await?;
+        let readers = match store.count_subscriptions(topic, FEW)? {
+            FEW.. => store.read(move |store| readers(store, topic)).await?,
+            _ => readers(store, topic)?,
+        };
         let asking = Asking { readers, is_pinged: !fetch.is_poll };
         let validators = known.as_ref().map(|topic| &topic.validators);
         let look = self.look_in_time(&fetch.url, asking, validators, permit).await;
@@ -183,7 +190,8 @@ impl Publishing {
             Look::Body(page) => {
                 let publishing = Arc::clone(self);
                 let now = self.parts.clock.now();
-                let found = self.parts.store.read(move |store| {
+                let is_small = page.body.len() <= SMALL;
+                let find = move |store: &Store| {
                     let known = Known {
                         topic: known.as_ref(),
                         url: &url,
@@ -209,8 +217,9 @@ impl Publishing {
                         }
                     });
                     failed.map(|()| Box::new(Brought { news, page, shown }))
-                });
-                let found = found.await?;
+                };
+                let store = &self.parts.store;
+                let found = if is_small { find(store)? } else { store.read(find).await? };
                 count(if found.news.made.is_empty() { Fetched::Unchanged } else { Fetched::New });
                 Ok((Ended::Answered, Some(found)))
             }
