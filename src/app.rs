@@ -291,7 +291,9 @@ impl Services {
         let fetches = agenda(DueKind::Fetch, self.publishing.poke(), Publishing::concurrency(&config.fetch));
         let intents = agenda(DueKind::Intent, self.subscribing.poke(), config.verification.concurrency);
         let leases = agenda(DueKind::Lease, self.subscribing.lease_poke(), config.verification.concurrency);
-        let backlogs = agenda(DueKind::Backlog, self.distribution.poke(), config.delivery.concurrency);
+        // As many may be slow, and leave their room to others.
+        let catch_ups = config.delivery.concurrency.saturating_mul(2);
+        let backlogs = agenda(DueKind::Backlog, self.distribution.poke(), catch_ups);
         keep(tasks, "fetches", fetches, Arc::new(Looking(Arc::clone(&self.publishing))));
         keep(tasks, "verifications", intents, Arc::new(Verifying(Arc::clone(&self.subscribing))));
         keep(tasks, "leases", leases, Arc::new(Leases(Arc::clone(&self.subscribing))));

@@ -11,7 +11,7 @@
 //! # Rings
 //! | ring | rooms | may import |
 //! |---|---|---|
-//! | 0 | [`clock`], [`octets`], [`random`], [`protocol`], [`feed`] | 0: pure, no I/O |
+//! | 0 | [`alarm`], [`clock`], [`octets`], [`random`], [`protocol`], [`feed`] | 0: no I/O, and but for the timer `alarm` pure |
 //! | 1 | [`config`], [`telemetry`], [`supervise`] | 0, 1 |
 //! | 2 | [`store`], [`outbound`] | 0, 1 |
 //! | 3 | [`agenda`] | 0 to 2 |

@@ -128,7 +128,10 @@ impl Export {
             // It is no export, and lies in the way of the next one.
             let _left = fs::remove_file(path);
         })?;
-        out.get_ref().sync_all().with_context(name).map_err(Failure::Running)?;
+        // Its name as well: whoever was told that it is there may remove the store.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let synced = out.get_ref().sync_all().and_then(|()| File::open(folder)?.sync_all());
+        synced.with_context(name).map_err(Failure::Running)?;
         Ok(exported)
     }
 

@@ -2,15 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::{pin, time::timeout};
 use tracing::{debug, warn};
 
-use super::{Distribution, settle::Setback};
+use super::{Distribution, parcel::Parcel, settle::Setback};
 use crate::{
     agenda::Work,
-    outbound::Outcome,
+    outbound::{Outcome, Permit},
     protocol::PairId,
-    store::{Backlog, Commit, Due, LastOutcome, Record, StoreError},
+    store::{Backlog, Commit, Due, LastOutcome, Record, StoreError, Subscription},
 };
 
 /// The work of the agenda of backlogs.
@@ -78,7 +78,7 @@ impl Distribution {
         };
         let host = subscription.callback.host_key();
         let permit = timeout(self.parts.delivery.patience, self.parts.lanes.enter(host.as_str())).await;
-        let Ok(_permit) = permit else { return self.wait(pair, &backlog, LastOutcome::LaneFull).await };
+        let Ok(mut permit) = permit else { return self.wait(pair, &backlog, LastOutcome::LaneFull).await };
         let composed = self.composer.compose(pair.topic, backlog.from_seq, backlog.needs_full).await?;
         let Some(composed) = composed else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
@@ -106,7 +106,7 @@ impl Distribution {
             return self.put_off(pair, backlog.from_seq, setback).await;
         }
         debug!(octets = composed.parcel.len(), through = composed.reach.through, "catching up");
-        let outcome = self.try_once(pair, &subscription, &composed.parcel).await;
+        let outcome = self.try_aside(pair, &subscription, &composed.parcel, &mut permit).await;
         // Before the backlog goes: a fan-out that finds neither a backlog nor a request delivers, as it should.
         drop(flying);
         match &outcome {
@@ -120,6 +120,27 @@ impl Distribution {
                 self.put_off(pair, backlog.from_seq, self.setback(backlog.attempts, &outcome)).await
             }
         }
+    }
+
+    /// One try that leaves its room to others where it turns out to be slow: a few dozen hosts that take their time over
+    /// each request would else have all of it (promise 3).
+    async fn try_aside(
+        &self,
+        pair: PairId,
+        subscription: &Subscription,
+        parcel: &Parcel,
+        permit: &mut Permit,
+    ) -> Outcome {
+        {
+            let request = self.try_once(pair, subscription, parcel);
+            pin!(request);
+            match timeout(self.parts.delivery.patience, request.as_mut()).await {
+                Ok(outcome) => return outcome,
+                Err(_slow) if permit.stand_aside() => return request.await,
+                Err(_slow) => {}
+            }
+        }
+        self.cut(subscription)
     }
 
     /// Puts a backlog off for a little: nothing was tried.

@@ -6,6 +6,7 @@
 
 use std::{
     collections::VecDeque,
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -28,6 +29,8 @@ use crate::{
 const TURN: usize = 32;
 /// Settled deliveries that are reported together: each report wakes the fan-out.
 const TOGETHER: usize = 16;
+/// How long what is settled may wait for company.
+const SOON: Duration = Duration::from_millis(20);
 /// A request that got its permit late still gets this long before it counts as slow.
 const MINIMUM_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -72,6 +75,14 @@ impl Queue {
             drop(waiting);
             Courier::start(Arc::clone(errand), Arc::clone(self));
         }
+    }
+
+    /// Throws away what waits, and says how much that was.
+    pub(super) fn clear(&self) -> usize {
+        let mut waiting = self.lock();
+        let thrown = std::mem::take(&mut waiting.deliveries);
+        drop(waiting);
+        thrown.len()
     }
 
     /// The next delivery. A courier that gets none is no longer one of this queue's.
@@ -172,7 +183,13 @@ impl Courier {
 
     /// Carries some deliveries under one permit; says whether this courier goes on.
     async fn turn(&mut self, permit: &mut Permit) -> bool {
+        let now = Instant::now();
+        // Whoever waits for the host should have its turn before its patience ends.
+        let over = now.checked_add(self.errand.distribution.parts.delivery.patience / 4).unwrap_or(now);
         for _ in 0..TURN {
+            if Instant::now() > over {
+                break;
+            }
             let Some(delivery) = self.queue.take() else {
                 self.flush().await;
                 return false;
@@ -197,23 +214,25 @@ impl Courier {
             }
         };
         let distribution = &errand.distribution;
-        let request = distribution.try_once(delivery.pair(&errand), &delivery.subscription, &parcel);
-        pin!(request);
-        let patience = Instant::now().checked_add(MINIMUM_PATIENCE).unwrap_or(delivery.patience);
-        let patience = patience.max(delivery.patience);
-        if let Ok(outcome) = self.alarm.wait(patience, request.as_mut()).await {
-            let settled = delivery.settle_in_time(&errand, &outcome).await;
-            self.settle(callback, settled).await;
-            return true;
-        }
-        // Slow: the fan-out goes on, and another courier for this one.
-        let flying = distribution.in_flight.enter(delivery.pair(&errand));
-        let due_at = distribution.parts.clock.now().after(distribution.slow_for());
-        let set_back = delivery.set_back(&errand, LastOutcome::Slow, due_at).await;
-        self.settle(callback, set_back).await;
-        self.flush().await;
-        self.queue.replace(&errand);
-        let outcome = if permit.stand_aside() { request.await } else { Outcome::TIMEOUT };
+        let (outcome, flying) = {
+            let request = distribution.try_once(delivery.pair(&errand), &delivery.subscription, &parcel);
+            pin!(request);
+            if let Ok(outcome) = self.answer(delivery.patience, request.as_mut()).await {
+                let settled = delivery.settle_in_time(&errand, &outcome).await;
+                self.settle(callback, settled).await;
+                return true;
+            }
+            // Slow: the fan-out goes on, and another courier for this one.
+            let flying = distribution.in_flight.enter(delivery.pair(&errand));
+            let due_at = distribution.parts.clock.now().after(distribution.slow_for());
+            let set_back = delivery.set_back(&errand, LastOutcome::Slow, due_at).await;
+            self.settle(callback, set_back).await;
+            self.flush().await;
+            self.queue.replace(&errand);
+            let outcome = if permit.stand_aside() { Some(request.await) } else { None };
+            (outcome, flying)
+        };
+        let outcome = outcome.unwrap_or_else(|| distribution.cut(&delivery.subscription));
         // Before the backlog goes: nobody may find neither.
         drop(flying);
         // An error here is one after the report: the backlog that was written before it stands.
@@ -221,6 +240,25 @@ impl Courier {
             debug!(%error, "a late answer could not be written; the backlog stands");
         }
         false
+    }
+
+    /// Waits for an answer as long as there is patience. What is settled is not kept back meanwhile: the window of the
+    /// fan-out is full of it.
+    async fn answer<F: Future<Output = Outcome>>(
+        &mut self,
+        patience: Instant,
+        mut request: Pin<&mut F>,
+    ) -> Result<Outcome, TooLate> {
+        let now = Instant::now();
+        let soon = now.checked_add(SOON).unwrap_or(now);
+        let patience = now.checked_add(MINIMUM_PATIENCE).unwrap_or(now).max(patience);
+        if !self.settled.is_empty() {
+            if let Ok(outcome) = self.alarm.wait(soon, request.as_mut()).await {
+                return Ok(outcome);
+            }
+            self.flush().await;
+        }
+        self.alarm.wait(patience, request).await
     }
 
     async fn settle(&mut self, callback: CallbackId, settled: Result<(), StoreError>) {

@@ -14,14 +14,14 @@ use std::{
 use tokio::{
     sync::mpsc,
     task::{Id, JoinError, JoinSet},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tracing::warn;
 
 use super::{
     Distribution,
     compose::{Composed, FULL_AT_MOST},
-    courier::{Errand, Queue},
+    courier::{Errand, Queue, Report},
     delivery::{Counted, Delivery},
     pages::Pages,
     parcel::Parcel,
@@ -221,6 +221,8 @@ struct FanOutRun<'a> {
     changes: u64,
     /// What waits, by host.
     queues: HashMap<HostKey, Arc<Queue>>,
+    /// So many queues, and those without work are looked for.
+    sweep_at: usize,
 }
 
 impl<'a> FanOutRun<'a> {
@@ -233,17 +235,23 @@ impl<'a> FanOutRun<'a> {
     ) -> Self {
         let delta = Arc::new(Parcel::new(&publication, content));
         let changes = distribution.parts.store.subscription_changes();
-        Self { distribution, id, fanout, publication, delta, full: None, changes, queues: HashMap::new() }
+        Self {
+            distribution,
+            id,
+            fanout,
+            publication,
+            delta,
+            full: None,
+            changes,
+            queues: HashMap::new(),
+            sweep_at: QUEUES,
+        }
     }
 
     /// Goes through the subscriptions; says whether it came to the end.
     async fn run(mut self) -> Result<bool, StoreError> {
         let parts = &self.distribution.parts;
-        let stop = parts.tasks.stopping();
         let from = Checkpoint { cursor: self.fanout.cursor, open: self.fanout.open.clone() };
-        let from_start = from.cursor.is_none();
-        let mut tally = Tally::default();
-        let mut pages = Pages::behind(self.id.topic, from.cursor, parts.store.clone())?;
         let mut window = Window::new(parts.delivery.batch, from);
         let (report, mut reports) = mpsc::channel(parts.delivery.batch.max(1));
         let errand = Errand {
@@ -252,11 +260,55 @@ impl<'a> FanOutRun<'a> {
             seq: self.id.seq,
             report,
         };
-        let errand = Arc::new(errand);
+        let went = self.go_through(&mut window, &Arc::new(errand), &mut reports).await;
+        if went.is_err() && parts.store.is_writable() {
+            // What was settled is not done again, and nobody goes on with it beside whoever takes it up.
+            self.call_back(&mut window, &mut reports).await;
+            self.save(window.checkpoint()).await?;
+        }
+        went
+    }
+
+    /// Has no courier take anything more, and waits until none of them has anything in its hands.
+    async fn call_back(&mut self, window: &mut Window, reports: &mut mpsc::Receiver<Report>) {
+        let thrown =
+            self.queues.values().fold(0, |thrown: usize, queue| thrown.saturating_add(queue.clear()));
+        let carried = window.under_way().saturating_sub(thrown);
+        let all = async {
+            let mut ended: usize = 0;
+            while ended < carried
+                && let Some(report) = reports.recv().await
+            {
+                match report {
+                    Ok(settled) => {
+                        ended = ended.saturating_add(settled.len());
+                        for callback in settled {
+                            window.settle(callback);
+                        }
+                    }
+                    Err(_same) => ended = ended.saturating_add(1),
+                }
+            }
+        };
+        // Who ended without a word is not waited for.
+        let _all = timeout(self.distribution.parts.delivery.timeout, all).await;
+    }
+
+    async fn go_through(
+        &mut self,
+        window: &mut Window,
+        errand: &Arc<Errand>,
+        reports: &mut mpsc::Receiver<Report>,
+    ) -> Result<bool, StoreError> {
+        let parts = &self.distribution.parts;
+        let stop = parts.tasks.stopping();
+        let from_start = self.fanout.cursor.is_none();
+        let mut tally = Tally::default();
+        let mut pages = Pages::behind(self.id.topic, self.fanout.cursor, parts.store.clone())?;
         for callback in window.open().collect::<Vec<_>>() {
             match parts.store.subscription(PairId { topic: self.id.topic, callback })? {
                 Some(subscription) if self.is_for(&subscription) && !self.is_behind(callback)? => {
-                    self.start(&errand, callback, subscription).await?;
+                    self.start(errand, callback, subscription).await?;
                 }
                 _ => window.settle(callback),
             }
@@ -266,13 +318,16 @@ impl<'a> FanOutRun<'a> {
             while !stop.is_cancelled() && window.has_room() {
                 let Some(row) = pages.next().await? else { break };
                 tally.count(&row.subscription);
-                if row.is_behind || !self.is_for(&row.subscription) {
-                    window.pass(row.callback);
+                let (callback, changes) = (row.callback, pages.changes());
+                let subscription =
+                    if row.is_behind { None } else { self.served(callback, row.subscription, changes)? };
+                let Some(subscription) = subscription else {
+                    window.pass(callback);
                     continue;
-                }
-                self.changes = pages.changes();
-                window.enter(row.callback);
-                self.start(&errand, row.callback, row.subscription).await?;
+                };
+                self.changes = changes;
+                window.enter(callback);
+                self.start(errand, callback, subscription).await?;
             }
             let is_done = pages.are_read();
             // Idle but not at its end it waits for room: a disk is slower than those it delivers to.
@@ -318,6 +373,25 @@ impl<'a> FanOutRun<'a> {
     fn is_behind(&self, callback: CallbackId) -> Result<bool, StoreError> {
         let pair = PairId { topic: self.id.topic, callback };
         Ok(self.distribution.parts.store.backlog(pair)?.is_some())
+    }
+
+    /// The subscription, if the publication is for it. A row read some pages ahead may have a lease that ran out since,
+    /// and was renewed.
+    fn served(
+        &self,
+        callback: CallbackId,
+        subscription: Subscription,
+        changes: u64,
+    ) -> Result<Option<Subscription>, StoreError> {
+        let store = &self.distribution.parts.store;
+        if self.is_for(&subscription) {
+            return Ok(Some(subscription));
+        }
+        if changes == store.subscription_changes() {
+            return Ok(None);
+        }
+        let current = store.subscription(PairId { topic: self.id.topic, callback })?;
+        Ok(current.filter(|current| self.is_for(current)))
     }
 
     /// Whether the publication is for this subscription: active when it was made, its lease still running.
@@ -391,8 +465,9 @@ impl<'a> FanOutRun<'a> {
 
     /// What waits for a host. Those of hosts that nothing waits for are forgotten once there are too many.
     fn queue(&mut self, host: HostKey) -> &Arc<Queue> {
-        if self.queues.len() >= QUEUES {
+        if self.queues.len() >= self.sweep_at {
             self.queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+            self.sweep_at = self.queues.len().saturating_mul(2).max(QUEUES);
         }
         self.queues.entry(host.clone()).or_insert_with(|| Queue::to(host))
     }

@@ -1,4 +1,4 @@
-//! Which subscriptions have a request under way that their fan-out no longer waits for.
+//! Which subscriptions have a request under way, or a catch-up, that their fan-out no longer waits for.
 
 use std::{
     collections::HashSet,
@@ -10,7 +10,7 @@ use std::{
 
 use crate::protocol::PairId;
 
-/// The set; bounded by the delivery concurrency, since each member holds a permit of its host's lane.
+/// The set. A slow request holds a permit among the slow ones, and a catch-up a slot of its agenda: both bound it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct InFlight(Arc<Members>);
 

@@ -62,18 +62,30 @@ impl Distribution {
         {
             debug!(%error, "a count of readers could not be written");
         }
+        self.tell_breaker(subscription, &outcome);
+        outcome
+    }
+
+    /// What becomes of a slow request for which there is no room among the slow ones: it ended, unanswered.
+    pub(super) fn cut(&self, subscription: &Subscription) -> Outcome {
+        let outcome = Outcome::TIMEOUT;
+        self.parts.metrics.deliveries.add(label(&outcome));
+        self.tell_breaker(subscription, &outcome);
+        outcome
+    }
+
+    fn tell_breaker(&self, subscription: &Subscription, outcome: &Outcome) {
         let host = subscription.callback.host_key();
-        let is_well = match outcome {
+        let is_well = match *outcome {
             Outcome::Accepted | Outcome::Gone => true,
             Outcome::Later { why, .. } => !blames_host(why),
         };
-        match parts.breakers.report(host.as_str(), now, is_well) {
+        match self.parts.breakers.report(host.as_str(), self.parts.clock.now(), is_well) {
             Some(Change::Opened) => warn!(host = host.as_str(), "breaker opened: its deliveries wait"),
             Some(Change::HalfOpened) => info!(host = host.as_str(), "breaker half open: one delivery probes"),
             Some(Change::Closed) => info!(host = host.as_str(), "breaker closed: the host is back"),
             None => {}
         }
-        outcome
     }
 
     /// When the host's open breaker lets something through again, if it is open.

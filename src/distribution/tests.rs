@@ -28,10 +28,30 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// A callback that accepts everything and remembers how it was signed.
 #[derive(Debug, Default)]
-struct Accepting(Mutex<Vec<String>>);
+struct Accepting(Mutex<Vec<String>>, Habits);
+
+/// What some hosts do instead.
+#[derive(Debug, Default)]
+struct Habits {
+    /// Its first request brings the hub's task down.
+    panics: Mutex<Option<&'static str>>,
+    /// Never answers.
+    is_silent: Mutex<Option<&'static str>>,
+    /// Who was asked.
+    asked: Mutex<Vec<String>>,
+}
 
 impl Transport for Accepting {
     fn send(&self, request: Outgoing) -> Sending<'_> {
+        let Self(_, habits) = self;
+        let host = request.uri.host().unwrap().to_owned();
+        let is_first = habits.panics.lock().unwrap().take_if(|panics| *panics == host).is_some();
+        assert!(!is_first, "the test wants it");
+        let is_silent = habits.is_silent.lock().unwrap().is_some_and(|silent| silent == host);
+        habits.asked.lock().unwrap().push(host);
+        if is_silent {
+            return Box::pin(std::future::pending());
+        }
         let signature = request.headers.get("x-hub-signature").unwrap().to_str().unwrap().to_owned();
         self.0.lock().unwrap().push(signature);
         let answer = Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::new() };
@@ -57,11 +77,17 @@ impl Scene {
 
     /// With a disk that takes so long for each flush.
     async fn set_with(gather: Duration, batch: usize) -> Self {
+        // Whoever waits here waits for the test.
+        let delivery = DeliveryConfig { patience: HOUR, batch, ..Config::default().delivery };
+        Self::built(gather, delivery, LaneRules { per_host: 1, ..LaneRules::default() }).await
+    }
+
+    async fn built(gather: Duration, delivery: DeliveryConfig, rules: LaneRules) -> Self {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("data");
         let store = Store::open(&StoreOptions { path, cache_bytes: 1 << 20, gather }).unwrap();
         let callback = Arc::new(Accepting::default());
-        let lanes = Lanes::new(LaneRules { per_host: 1, ..LaneRules::default() });
+        let lanes = Lanes::new(rules);
         let config = Config::default();
         let room = Distribution::new(Parts {
             store: store.clone(),
@@ -72,8 +98,7 @@ impl Scene {
             random: Arc::new(Random::seeded(7)),
             tasks: Tasks::new(),
             metrics: Arc::default(),
-            // Whoever waits here waits for the test.
-            delivery: DeliveryConfig { patience: HOUR, batch, ..config.delivery },
+            delivery,
             publications: config.publications,
             feed: Arc::default(),
             readers_per_host: 0,
@@ -129,6 +154,20 @@ impl Scene {
         self.store.commit(record.into()).await.unwrap();
     }
 
+    /// Subscriptions on as many hosts.
+    async fn put_more(&self, more: usize) -> Vec<PairId> {
+        let (mut all, mut pairs) = (Commit::new(), Vec::new());
+        for number in 0..more {
+            let callback = CallbackUrl::parse(&format!("http://{number}.example/cb")).unwrap();
+            let pair = PairId { callback: callback.id(), ..self.pair };
+            let subscription = Subscription { callback, ..self.subscription.clone() };
+            all.push(Record::SubscriptionPut { pair, subscription, was: None });
+            pairs.push(pair);
+        }
+        self.store.commit(all).await.unwrap();
+        pairs
+    }
+
     /// What happens while it waits, and with which secret it is signed after that, if at all.
     async fn meanwhile(&self, what: &str) -> Option<&'static str> {
         let old = self.subscription.clone();
@@ -174,6 +213,10 @@ impl Scene {
 
     /// A backlog that is due.
     async fn fall_behind(&self, from_seq: u64) {
+        self.fall_behind_as(self.pair, from_seq).await;
+    }
+
+    async fn fall_behind_as(&self, pair: PairId, from_seq: u64) {
         let backlog = Backlog {
             from_seq,
             passed: from_seq,
@@ -183,7 +226,7 @@ impl Scene {
             last: LastOutcome::LaneFull,
             needs_full: NeedsFull::No,
         };
-        let record = Record::BacklogPut { pair: self.pair, backlog, was: None };
+        let record = Record::BacklogPut { pair, backlog, was: None };
         self.store.commit(record.into()).await.unwrap();
     }
 
@@ -321,14 +364,7 @@ async fn d18_of_what_is_no_feed_only_the_last_body_is_kept_for_who_is_behind() {
 async fn a_fan_out_ahead_of_its_checkpoints_waits_for_them_and_goes_on() {
     let (flush, batch, more) = (Duration::from_millis(20), 8, 63);
     let scene = Scene::set_with(flush, batch).await;
-    let mut all = Commit::new();
-    for number in 0..more {
-        let callback = CallbackUrl::parse(&format!("http://{number}.example/cb")).unwrap();
-        let pair = PairId { callback: callback.id(), ..scene.pair };
-        let subscription = Subscription { callback, ..scene.subscription.clone() };
-        all.push(Record::SubscriptionPut { pair, subscription, was: None });
-    }
-    scene.store.commit(all).await.unwrap();
+    scene.put_more(more).await;
     scene.fan_out(1, Vec::new()).await;
     scene.run_fanouts(async {}).await;
     assert_eq!(scene.callback.0.lock().unwrap().len(), more + 1);
@@ -343,4 +379,50 @@ async fn a_fan_out_ahead_of_its_checkpoints_waits_for_them_and_goes_on() {
     let least = flush * (flushes - 1);
     let took = figure("hubbub_fan_out_seconds_sum");
     assert!(took >= least.as_secs_f64(), "{took} s, and {flushes} flushes take {least:?}");
+}
+
+/// What was settled is not sent again when something else goes wrong.
+#[tokio::test]
+async fn a_fan_out_that_an_error_ends_is_taken_up_where_it_was() {
+    let scene = Scene::set().await;
+    scene.put_more(63).await;
+    *scene.callback.1.panics.lock().unwrap() = Some("30.example");
+    scene.fan_out(1, Vec::new()).await;
+    scene.run_fanouts(async {}).await;
+    let mut asked = scene.callback.1.asked.lock().unwrap().clone();
+    let all = asked.len();
+    asked.sort();
+    asked.dedup();
+    assert_eq!((all, asked.len()), (64, 64), "each once");
+}
+
+/// Promise 3: it leaves its room to others, and its host alone waits for it.
+#[tokio::test]
+async fn x10_a_catch_up_that_is_slow_leaves_its_room_to_others() {
+    let delivery = DeliveryConfig { patience: Duration::from_millis(10), ..Config::default().delivery };
+    let rules = LaneRules { per_host: 1, total: 1 };
+    let scene = Scene::built(Duration::ZERO, delivery, rules).await;
+    let pairs = scene.put_more(2).await;
+    *scene.callback.1.is_silent.lock().unwrap() = Some("0.example");
+    for pair in &pairs {
+        scene.fall_behind_as(*pair, 1).await;
+    }
+    let catch_up = async |pair: PairId| {
+        let due_at = scene.store.backlog(pair).unwrap().unwrap().due_at;
+        let (due, _) = scene.store.due(DueKind::Backlog, due_at, 2).unwrap();
+        let due = due.into_iter().find(|due| due.pair() == Some(pair)).unwrap();
+        Arc::new(CatchUp(Arc::clone(&scene.room))).run(due).await;
+    };
+    let asked = |host: &str| scene.callback.1.asked.lock().unwrap().iter().any(|asked| asked == host);
+    let quick = async {
+        eventually("the slow one to be asked", || asked("0.example")).await;
+        while !asked("1.example") {
+            // Until the patience with the other is over it finds no room, and is put off.
+            catch_up(pairs[1]).await;
+        }
+    };
+    tokio::select! {
+        () = catch_up(pairs[0]) => panic!("it never answers"),
+        done = tokio::time::timeout(Duration::from_secs(20), quick) => done.unwrap(),
+    }
 }

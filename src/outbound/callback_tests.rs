@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{Method, StatusCode, header};
-use tokio::time::Instant;
+use tokio::time::{Instant, advance, pause, resume};
 
 use super::*;
 use crate::outbound::{
@@ -253,6 +253,23 @@ async fn a_connection_that_finds_no_place_among_the_kept_is_closed_after_use() {
         }
     }
     assert_eq!((first.connections(), second.connections()), (1, 3));
+}
+
+/// Hosts that are met once leave their places to those that are met often.
+#[tokio::test]
+async fn a_place_among_the_kept_goes_to_who_needs_it() {
+    let (once, often) = (Peer::saying(OK).await, Peer::saying(OK).await);
+    let resolve: Arc<dyn Resolve> = Arc::new(SystemResolver::default());
+    let tls = tls::client_config([], &[]).unwrap();
+    let client = CallbackClient::build(&settings(), open_guard(), &resolve, tls, 1).unwrap();
+    assert_eq!(client.send(deliver(&once)).await.unwrap().status, StatusCode::OK);
+    pause();
+    advance(Duration::from_secs(1)).await;
+    resume();
+    for _ in 0..3 {
+        assert_eq!(client.send(deliver(&often)).await.unwrap().status, StatusCode::OK);
+    }
+    assert_eq!(often.connections(), 1);
 }
 
 /// A peer that took the request may have acted on it: repeating it is the ledger's decision.

@@ -23,7 +23,7 @@ use tokio::{
 use super::{connection::Connection, settings::IDLE_FOR};
 use crate::alarm::Alarm;
 
-/// How often what was kept for too long is looked for.
+/// How often what was kept for too long is looked for, and how long at least a connection may wait to be used.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Where a connection leads: a scheme and an authority, whose case means nothing.
@@ -68,9 +68,35 @@ impl Kept {
         Arc::new(Self { spares: Mutex::default(), per_host, places })
     }
 
-    /// A place for a new connection among those that may be kept, if one is free.
+    /// A place for a new connection among those that may be kept. Where none is free, the one that nobody has used for
+    /// longest makes room, if it has had time to be used: hosts that are met once would else keep all others from being
+    /// kept, and a fan-out to more hosts than there are places would else find none of them kept.
     pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        if self.per_host == 0 { None } else { Arc::clone(&self.places).try_acquire_owned().ok() }
+        if self.per_host == 0 {
+            return None;
+        }
+        let free = || Arc::clone(&self.places).try_acquire_owned().ok();
+        free().or_else(|| {
+            self.close_oldest();
+            free()
+        })
+    }
+
+    fn close_oldest(&self) {
+        let mut spares = self.lock();
+        // Those at the front were used first.
+        let used = |of_host: &Vec<(Instant, Box<Spare>)>| of_host.first().map(|(since, _)| *since);
+        let all = spares.by_place.iter().filter_map(|(place, of_host)| Some((used(of_host)?, place)));
+        let oldest = all.filter(|(since, _)| since.elapsed() >= LOOK);
+        let Some(place) = oldest.min_by_key(|(since, _)| *since).map(|(_, place)| place.clone()) else {
+            return;
+        };
+        if let Some(of_host) = spares.by_place.get_mut(&place) {
+            drop(of_host.remove(0));
+            if of_host.is_empty() {
+                spares.by_place.remove(&place);
+            }
+        }
     }
 
     /// One that was open when it was last looked at, a moment ago.

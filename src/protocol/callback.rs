@@ -360,6 +360,22 @@ mod tests {
             prop_assert_eq!(sent, format!("/x{target}"));
         }
 
+        /// What is read from a store one after the other shares what it can, and nothing else.
+        #[test]
+        fn what_was_read_before_changes_nothing(
+            texts in proptest::collection::vec("https?://(u:p@|@)?[hH](:80|:443|:8080)?(/[a-c #]{0,3})?(\\?x)?", 1..20)
+        ) {
+            for text in texts {
+                let Ok(parsed) = CallbackUrl::parse(&text) else { continue };
+                let read: CallbackUrl = postcard::from_bytes(&postcard::to_stdvec(&text).unwrap()).unwrap();
+                prop_assert_eq!(read.as_str(), &*text);
+                prop_assert_eq!(read.uri(), parsed.uri());
+                prop_assert_eq!(read.authorization(), parsed.authorization());
+                prop_assert_eq!(read.id(), parsed.id());
+                prop_assert_eq!(read.host_key(), parsed.host_key());
+            }
+        }
+
         #[test]
         fn nothing_makes_it_panic(text in "http://\\PC{0,60}", appended in "\\PC{0,30}") {
             if let Ok(callback) = CallbackUrl::parse(&text) {

@@ -38,6 +38,11 @@ impl Deref for Octets {
     }
 }
 
+/// Milliseconds between two turns of the engine's own flusher. What is committed is flushed long before; but nothing else
+/// moves rows out of the log's half-empty segments. Without it 100 pings a second to 1,000 topics had 5 MiB of rows take
+/// 40 MiB more of the disk each minute.
+const CLEAN_EVERY: u64 = 1000;
+
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Embedded {
@@ -52,7 +57,7 @@ impl Embedded {
         let config = sled::Config::new()
             .path(&options.path)
             .cache_capacity(options.cache_bytes)
-            .flush_every_ms(None)
+            .flush_every_ms(Some(CLEAN_EVERY))
             .mode(sled::Mode::HighThroughput);
         let unreadable = |reason: String| StoreError::Unreadable { path: options.path.clone(), reason };
         // sled asserts on some damaged files; a start that fails must say so in words.

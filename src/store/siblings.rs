@@ -60,6 +60,13 @@ impl Place {
             return Err(refused(&path, "it has no name of its own"));
         };
         let place = Self { path, new, old };
+        if place.is_mounted() {
+            return Err(refused(
+                &place.path,
+                "another file system is mounted there, so that no store beside it can take its place: export the store, \
+                 and import it into a folder below",
+            ));
+        }
         for (sibling, what) in [
             (&place.new, "is left of a compaction or import that did not end, and can be removed"),
             (&place.old, "is the store from before an earlier compaction: move it elsewhere, or remove it"),
@@ -69,6 +76,12 @@ impl Place {
             }
         }
         Ok(place)
+    }
+
+    fn is_mounted(&self) -> bool {
+        let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        device(&self.path).is_some_and(|here| device(parent.unwrap_or(Path::new("."))) != Some(here))
     }
 
     /// Refuses unless there is nothing at the place yet.

@@ -12,8 +12,9 @@ use std::{
 
 /// Each room, its ring, and the rooms of its own ring that it may use besides all of the rings below.
 const ROOMS: &[(&str, u8, &[&str])] = &[
-    // Pure: no I/O, no clock but the seam, no dice but the seam.
+    // A timer, and nothing else of the runtime.
     ("alarm", 0, &[]),
+    // Pure: no I/O, no clock but the seam, no dice but the seam.
     ("clock", 0, &[]),
     ("octets", 0, &[]),
     ("random", 0, &[]),
