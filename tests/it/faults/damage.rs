@@ -58,6 +58,19 @@ impl Scene {
         File::options().read(true).write(true).open(to.join("db")).unwrap()
     }
 
+    /// The same without the engine's snapshots, as after a life so short that it made none. With one, the engine notices
+    /// itself that its log ends too early.
+    fn copy_without_snapshots(&self) -> File {
+        let db = self.copy();
+        for entry in fs::read_dir(self.stage.hub.data()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_str().unwrap().starts_with("snap.") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        db
+    }
+
     /// The store in its place is whole, or it is said that it is not. Says which.
     async fn is_whole_or_says_so(&self, what: &str) -> bool {
         let verified = store(&self.stage, &["verify", "--data", "data"]).await;
@@ -94,20 +107,20 @@ fn copy(from: &Path, to: &Path) {
 #[tokio::test]
 async fn a_store_whose_tail_was_cut_is_refused_and_what_is_left_can_be_saved() {
     let mut scene = Scene::set().await;
-    assert!(scene.copy().metadata().is_ok() && scene.is_whole_or_says_so("a copy").await);
+    assert!(scene.copy_without_snapshots().metadata().is_ok() && scene.is_whole_or_says_so("a copy").await);
     // The end of the file may be room that was not used yet.
     for part in (1..20).rev() {
-        let db = scene.copy();
+        let db = scene.copy_without_snapshots();
         db.set_len(db.metadata().unwrap().len() * part / 20).unwrap();
         if !scene.is_whole_or_says_so(&format!("{part} of 20 parts")).await {
             break;
         }
     }
     let ended = scene.stage.hub.launch().result().await.expect(1);
-    assert!(WORDS.iter().any(|words| ended.stderr.contains(words)), "{ended:?}");
+    assert!(ended.stderr.contains(WORDS[0]), "{ended:?}");
     assert!(ended.stderr.contains(scene.stage.hub.data().to_str().unwrap()), "{ended:?}");
     let again = scene.stage.hub.launch().result().await.expect(1);
-    assert!(WORDS.iter().any(|words| again.stderr.contains(words)), "it must not be forgotten: {again:?}");
+    assert!(again.stderr.contains(WORDS[0]), "it must not be forgotten: {again:?}");
 
     let saved = store(&scene.stage, &["export", "--data", "data", "saved.jsonl"]).await.expect(1);
     assert!(saved.stderr.contains("subscriptions"), "{saved:?}");
@@ -141,7 +154,7 @@ async fn bytes_that_were_flipped_are_noticed_or_cost_nothing() {
     let scene = Scene::set().await;
     let (mut whole, mut damaged) = (0, 0);
     for round in 0..24 {
-        let db = scene.copy();
+        let db = if round % 2 == 0 { scene.copy() } else { scene.copy_without_snapshots() };
         let length = db.metadata().unwrap().len();
         let at = rng.random_range(0..length);
         let count = [1, 16, 4096, 100_000][round % 4].min(length - at);
