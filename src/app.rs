@@ -146,6 +146,8 @@ impl App {
         };
         services.distribution.resume_slow().await?;
         services.start(&config, &seams, &store, &tasks);
+        // Before anybody can ask: to an operator 0 would be a size.
+        measure_once(&store, &metrics).await;
         let (measured, gauge, stop) = (store.clone(), Arc::clone(&metrics), tasks.stopping().clone());
         tasks.keep("store size", move || measure(measured.clone(), Arc::clone(&gauge), stop.clone()));
         let (noted, clock, stop) = (store.clone(), Arc::clone(&seams.clock), tasks.stopping().clone());
@@ -339,18 +341,20 @@ impl Services {
     }
 }
 
-/// Tells the metrics what the store takes on disk, now and every so often.
+/// Tells the metrics what the store takes on disk, every so often.
 async fn measure(store: Store, metrics: Arc<Metrics>, stop: CancellationToken) -> Result<(), Infallible> {
-    loop {
-        match store.read(Store::octets_on_disk).await {
-            Ok(octets) => {
-                metrics.store_bytes.set(i64::try_from(octets).unwrap_or(i64::MAX));
-            }
-            Err(error) => warn!(%error, "the store cannot be measured"),
+    while stop.run_until_cancelled(tokio::time::sleep(MEASURE_STORE)).await.is_some() {
+        measure_once(&store, &metrics).await;
+    }
+    Ok(())
+}
+
+async fn measure_once(store: &Store, metrics: &Metrics) {
+    match store.read(Store::octets_on_disk).await {
+        Ok(octets) => {
+            metrics.store_bytes.set(i64::try_from(octets).unwrap_or(i64::MAX));
         }
-        if stop.run_until_cancelled(tokio::time::sleep(MEASURE_STORE)).await.is_none() {
-            return Ok(());
-        }
+        Err(error) => warn!(%error, "the store cannot be measured"),
     }
 }
 

@@ -174,9 +174,15 @@ impl Store {
         self.kv.health().trouble()
     }
 
-    /// Remembers how late it is, for a start after which the clock says otherwise.
+    /// Remembers how late it is, for a start after which the clock says otherwise. A disk that does not take even that is
+    /// one that takes nothing.
     pub fn note_time(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.kv.acknowledged().note_time(now).map_err(|error| StoreError::Failed(error.to_string()))
+        self.kv.acknowledged().note_time(now).map_err(|error| {
+            if self.kv.health().fail(error.to_string()) {
+                tracing::error!(%error, "the store cannot write; nothing is acknowledged before a restart");
+            }
+            StoreError::Failed(error.to_string())
+        })
     }
 
     /// How late it was when that was last noted; the beginning of time if it never was.
