@@ -106,7 +106,9 @@ async fn fails_and_stays_failed(fail: impl Fn(&Faults, i32), errno: Errno, why: 
     put(&topic, "news");
     stage.ping(&topic).await;
     witness.delivered(1).await;
-    assert!(callback.attempts().is_empty(), "it was told that it had not been subscribed");
+    // What was written and not brought to the disk may be there all the same; then the callback was asked first.
+    let is_asked = callback.confirmations() > 0;
+    assert!(is_asked || callback.attempts().is_empty(), "it was told that it had not been subscribed");
     stage.hub.end().await;
     verified(&stage).await;
 }
