@@ -97,7 +97,7 @@ impl Running {
         if let Err(failure) = ended
             && failure.is_panic()
         {
-            error!(%failure, "work panicked and is left alone until the next start");
+            error!("work panicked and is left alone until the next start");
             self.broken.insert(key);
         }
     }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use zeroize::Zeroizing;
 
 use crate::{
     agenda::Agenda,
@@ -24,7 +25,7 @@ use crate::{
     },
     publishing::{self, Looking, Publishing},
     random::Random,
-    store::{DueKind, Store, StoreOptions},
+    store::{DueKind, Store, StoreError, StoreOptions},
     subscribing::{self, Leases, Subscribing, Verifying},
     supervise::Tasks,
     telemetry::Metrics,
@@ -35,6 +36,9 @@ use crate::{
 const FETCHES_PER_HOST: usize = 8;
 /// How often the store's files are measured: it grows by the hour, not by the second.
 const MEASURE_STORE: Duration = Duration::from_mins(1);
+/// How often the time is noted: so much later than it might, what waits is done after a crash that comes together with a
+/// clock that is set back.
+const NOTE_TIME: Duration = Duration::from_secs(10);
 /// How long a stop may take after its deadline, for the last flush.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
 
@@ -48,14 +52,13 @@ pub struct Seams {
 impl Seams {
     /// The system's clock and the system's chance.
     pub fn system() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(Random::from_system()) }
+        Self { clock: Arc::new(SystemClock::default()), random: Arc::new(Random::from_system()) }
     }
 }
 
 /// Runs a hub until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
-    raise_file_limit();
     let public = bind(config.server.listen, "[server] listen").await?;
     let admin = bind(config.admin.listen, "[admin] listen").await?;
     let stop_within = config.server.stop_within;
@@ -81,14 +84,16 @@ async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
 }
 
-/// A fan-out wants a socket for each request under way; the soft limit of many systems is 1024.
-fn raise_file_limit() {
+/// A fan-out wants a socket for each request under way; the soft limit of many systems is 1024. Returns how many files
+/// may be open from now on.
+fn raise_file_limit() -> u64 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         warn!(%error, "the limit of open files stays as it is");
     }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// A running hub.
@@ -104,11 +109,20 @@ pub struct App {
 impl App {
     /// Opens the store, starts everything, and serves on the given listeners.
     pub async fn start(
-        config: Config,
+        mut config: Config,
         seams: Seams,
         public: TcpListener,
         admin: TcpListener,
     ) -> Result<Self> {
+        let files = raise_file_limit();
+        let is_tight = config.fit(files);
+        if is_tight {
+            let (inbound, deliveries) = (config.server.max_connections, config.delivery.concurrency);
+            warn!(
+                files,
+                inbound, deliveries, "few files may be open, so connections are limited to what fits"
+            );
+        }
         let token = config.admin.token_file.as_deref().map(read_token).transpose()?;
         let access = Access {
             credentials: config.access.credentials_file.as_deref().map(read_credentials).transpose()?,
@@ -121,14 +135,23 @@ impl App {
             gather: config.storage.flush,
         };
         let store = tokio::task::spawn_blocking(move || Store::open(&options)).await??;
+        seams.clock.not_before(store.noted_time());
         let hub_url = config.server.hub_url(public.local_addr()?)?.to_string();
         let tasks = Tasks::new();
         let metrics = Arc::new(Metrics::default());
-        let services = Services::build(&config, &seams, &store, &tasks, &metrics, &hub_url).await?;
+        let services = {
+            // A connection that waits for the next request is a file that another host could use.
+            let spare = if is_tight { 0 } else { config.hosts.connections };
+            Services::build(&config, spare, &seams, &store, &tasks, &metrics, &hub_url).await?
+        };
         services.distribution.resume_slow().await?;
         services.start(&config, &seams, &store, &tasks);
+        // Before anybody can ask: to an operator 0 would be a size.
+        measure_once(&store, &metrics).await;
         let (measured, gauge, stop) = (store.clone(), Arc::clone(&metrics), tasks.stopping().clone());
         tasks.keep("store size", move || measure(measured.clone(), Arc::clone(&gauge), stop.clone()));
+        let (noted, clock, stop) = (store.clone(), Arc::clone(&seams.clock), tasks.stopping().clone());
+        tasks.keep("time", move || note_time(noted.clone(), Arc::clone(&clock), stop.clone()));
         let limits = Arc::new(Limits::new(&config.limits));
         let sweeper = Arc::clone(&limits);
         let stop = tasks.stopping().clone();
@@ -198,6 +221,7 @@ struct Services {
 impl Services {
     async fn build(
         config: &Config,
+        idle_per_host: usize,
         seams: &Seams,
         store: &Store,
         tasks: &Tasks,
@@ -213,7 +237,7 @@ impl Services {
         let settings = ClientSettings {
             user_agent: format!("hubbub/{} (+{hub_url})", env!("CARGO_PKG_VERSION")),
             connect_timeout: config.delivery.connect_timeout,
-            idle_per_host: config.hosts.connections,
+            idle_per_host,
             self_signed_hosts: config.network.self_signed_hosts.clone(),
         };
         let callbacks: Arc<dyn Transport> = Arc::new(CallbackClient::new(&settings, Arc::clone(&guard))?);
@@ -319,18 +343,32 @@ impl Services {
     }
 }
 
-/// Tells the metrics what the store takes on disk, now and every so often.
+/// Tells the metrics what the store takes on disk, every so often.
 async fn measure(store: Store, metrics: Arc<Metrics>, stop: CancellationToken) -> Result<(), Infallible> {
-    loop {
-        match store.read(Store::octets_on_disk).await {
-            Ok(octets) => {
-                metrics.store_bytes.set(i64::try_from(octets).unwrap_or(i64::MAX));
-            }
-            Err(error) => warn!(%error, "the store cannot be measured"),
+    while stop.run_until_cancelled(tokio::time::sleep(MEASURE_STORE)).await.is_some() {
+        measure_once(&store, &metrics).await;
+    }
+    Ok(())
+}
+
+async fn measure_once(store: &Store, metrics: &Metrics) {
+    match store.read(Store::octets_on_disk).await {
+        Ok(octets) => {
+            metrics.store_bytes.set(i64::try_from(octets).unwrap_or(i64::MAX));
         }
-        if stop.run_until_cancelled(tokio::time::sleep(MEASURE_STORE)).await.is_none() {
+        Err(error) => warn!(%error, "the store cannot be measured"),
+    }
+}
+
+/// Has the store remember how late it is, every so often and at the stop.
+async fn note_time(store: Store, clock: Arc<dyn Clock>, stop: CancellationToken) -> Result<(), StoreError> {
+    loop {
+        let now = clock.now();
+        store.read(move |store| store.note_time(now)).await?;
+        if stop.is_cancelled() {
             return Ok(());
         }
+        stop.run_until_cancelled(tokio::time::sleep(NOTE_TIME)).await;
     }
 }
 
@@ -344,13 +382,13 @@ fn keep<W: crate::agenda::Work>(tasks: &Tasks, name: &'static str, agenda: Arc<A
 
 fn read_token(file: &Path) -> Result<Token> {
     let name = || format!("[admin] token_file: {}", file.display());
-    let text = std::fs::read_to_string(file).with_context(name)?;
+    let text = std::fs::read_to_string(file).map(Zeroizing::new).with_context(name)?;
     Token::from_text(&text).with_context(|| format!("{} is empty", name()))
 }
 
 fn read_credentials(file: &Path) -> Result<Credentials> {
     let name = || format!("[access] credentials_file: {}", file.display());
-    let text = std::fs::read_to_string(file).with_context(name)?;
+    let text = std::fs::read_to_string(file).map(Zeroizing::new).with_context(name)?;
     Credentials::from_text(&text).with_context(|| format!("{} names nobody", name()))
 }
 

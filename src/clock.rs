@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -60,18 +60,50 @@ impl fmt::Debug for Timestamp {
 /// Where the time comes from.
 pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Timestamp;
+
+    /// It was at least this late before: what is on disk is due relative to that.
+    fn not_before(&self, at: Timestamp);
 }
 
-/// The operating system's clock.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct SystemClock;
+/// The operating system's clock, except that it never goes back: whatever waits is due at a moment of its own time, and
+/// after a clock that was a day ahead is set right it would wait for a day. It goes on from where it was instead, ahead of
+/// the system by as much, which no lease and no pause can tell.
+#[derive(Debug)]
+pub struct SystemClock {
+    began: Instant,
+    /// Milliseconds from the epoch to `began`, as the latest that the system's clock ever said.
+    epoch: AtomicU64,
+}
+
+impl Default for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks")]
+    fn default() -> Self {
+        Self { began: Instant::now(), epoch: AtomicU64::new(0) }
+    }
+}
+
+impl SystemClock {
+    fn at(&self, wall: Timestamp, passed: Duration) -> Timestamp {
+        let epoch = wall.before(passed).as_millis();
+        // Almost always it is known already, and many ask.
+        let known = self.epoch.load(Ordering::Relaxed);
+        let epoch =
+            if epoch > known { self.epoch.fetch_max(epoch, Ordering::Relaxed).max(epoch) } else { known };
+        Timestamp(epoch).after(passed)
+    }
+}
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that asks")]
     fn now(&self) -> Timestamp {
+        let passed = self.began.elapsed();
         // A clock before 1970 is a broken machine; the epoch keeps every due time in the past, so nothing waits forever.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::EPOCH.after(since)
+        self.at(Timestamp::EPOCH.after(since), passed)
+    }
+
+    fn not_before(&self, at: Timestamp) {
+        let _now = self.at(at, self.began.elapsed());
     }
 }
 
@@ -93,6 +125,10 @@ impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
     }
+
+    fn not_before(&self, at: Timestamp) {
+        self.0.fetch_max(at.0, Ordering::SeqCst);
+    }
 }
 
 #[cfg(test)]
@@ -113,5 +149,20 @@ mod tests {
         assert_eq!(clock.now(), Timestamp::from_millis(10));
         clock.advance(Duration::from_millis(5));
         assert_eq!(clock.now(), Timestamp::from_millis(15));
+    }
+
+    #[test]
+    fn the_systems_clock_goes_on_where_it_was_when_it_is_set_back() {
+        let clock = SystemClock::default();
+        let (day, second) = (Duration::from_hours(24), Duration::from_secs(1));
+        let before = Timestamp::EPOCH.after(day * 20_000);
+        assert_eq!(clock.at(before, second), before);
+        assert_eq!(clock.at(before.before(day), second * 3), before.after(second * 2));
+        assert_eq!(clock.at(before.after(day), second * 4), before.after(day));
+        assert_eq!(clock.at(before, second * 5), before.after(day).after(second));
+        let clock = SystemClock::default();
+        let later = clock.now().after(day);
+        clock.not_before(later);
+        assert!(clock.now() >= later);
     }
 }

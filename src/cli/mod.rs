@@ -18,7 +18,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::config::ConfigErrors;
+use crate::{config::ConfigErrors, telemetry};
 
 /// What was asked for.
 #[derive(Debug, Parser)]
@@ -75,6 +75,7 @@ impl Failure {
 
 /// Does what the arguments say, and says how it went.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    telemetry::tell_only_where_it_panics();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(answer) => {

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use super::{Failure, converse};
 use crate::{
     config::Config,
-    store::{self, Exported, Stats, StoreOptions, Tally},
+    store::{self, Exported, Stats, StoreOptions, Tally, Verified},
 };
 
 #[derive(Debug, Subcommand)]
@@ -25,6 +25,8 @@ pub(super) enum StoreCommand {
     Import(Import),
     /// Make a store anew without the space that rows took which were written over
     Compact(Compact),
+    /// Read every row of a store, and say of each that is not as it should be where it is and why
+    Verify(Stored),
     /// Say what a store holds and how much of the disk it takes
     Stats(Stored),
 }
@@ -70,6 +72,7 @@ impl StoreCommand {
             Self::Export(export) => export.run(),
             Self::Import(import) => import.run(),
             Self::Compact(compact) => compact.run(),
+            Self::Verify(stored) => stored.verify(),
             Self::Stats(stored) => stored.stats(),
         }
     }
@@ -79,6 +82,27 @@ impl Stored {
     fn options(&self) -> StoreOptions {
         let cache_bytes = Config::default().storage.cache_bytes;
         StoreOptions { path: self.data.clone(), cache_bytes, gather: Duration::ZERO }
+    }
+
+    fn verify(&self) -> Result<(), Failure> {
+        let mut said = Ok(());
+        let complain = |lost: &store::Lost| {
+            if said.is_ok() {
+                said = say(&lost.to_string());
+            }
+        };
+        let Verified { rows, wrong, cut } =
+            store::verify(&self.options(), complain).map_err(Failure::running)?;
+        said?;
+        if wrong == 0 && cut.is_none() {
+            return say(&format!("{rows} rows, and nothing is wrong with them"));
+        }
+        if let Some(cut) = cut {
+            say(&cut.to_string())?;
+        }
+        Err(Failure::Running(anyhow!(
+            "{rows} rows could be read, and {wrong} things are wrong with the store"
+        )))
     }
 
     fn stats(&self) -> Result<(), Failure> {
@@ -109,6 +133,9 @@ impl Export {
             remark(&format!("without their secrets, and so left out by an import: {named}"));
         }
         remark(&format!("exported {}", listed(&exported.rows)));
+        if let Some(cut) = exported.cut {
+            return Err(Failure::running(cut));
+        }
         if exported.lost > 0 {
             return Err(Failure::Running(anyhow!(
                 "{} rows could not be read and are left out",

@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::{Failure, absolute_url, converse, typed_url};
 use crate::client::{Hub, Mode, Receiver, SecretText, SubscriptionForm, VerifyMode, Watch};
@@ -141,7 +142,9 @@ fn own_callback(bound: SocketAddr) -> Result<String, Failure> {
 }
 
 fn read_secret(file: &PathBuf) -> Result<SecretText, Failure> {
-    let content = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+    let content = fs::read_to_string(file)
+        .map(Zeroizing::new)
+        .with_context(|| format!("cannot read {}", file.display()));
     content.map(|content| SecretText::from_file(&content)).map_err(Failure::Usage)
 }
 

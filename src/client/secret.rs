@@ -2,19 +2,21 @@
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
-/// Text that is not shown.
+use zeroize::Zeroizing;
+
+/// Text that is not shown, and that is wiped when it is no longer needed; the arguments of the process are the system's.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SecretText(String);
+pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// What a file holds, less the line end that editors append.
     pub fn from_file(content: &str) -> Self {
         let content = content.strip_suffix('\n').unwrap_or(content);
-        Self(content.strip_suffix('\r').unwrap_or(content).to_owned())
+        Self::new(content.strip_suffix('\r').unwrap_or(content))
     }
 
     /// The text itself, to send it or to compute with it.

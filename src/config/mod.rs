@@ -17,6 +17,7 @@ mod check;
 mod distribution;
 mod errors;
 mod file;
+mod fitting;
 mod inbound;
 mod outbound;
 mod process;

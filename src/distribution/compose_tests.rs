@@ -326,7 +326,7 @@ proptest! {
     fn d20_publications_are_merged_exactly_where_their_surroundings_are_the_same(
         fetches in proptest::collection::vec(written(), 2..5),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let mut shelf = Shelf::new(200);
         let mut published = Vec::new();
         runtime.block_on(async {

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// The digests of what an `Authorization` header may say: looked up without telling by the time how much of a guess was
 /// right, and not to be found in a core dump.
@@ -20,7 +21,7 @@ impl Credentials {
         let digests: HashSet<_> = lines
             .map(|line| {
                 if line.contains(':') {
-                    digest("basic", &STANDARD.encode(line))
+                    digest("basic", &Zeroizing::new(STANDARD.encode(line)))
                 } else {
                     digest("bearer", line)
                 }

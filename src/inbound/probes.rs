@@ -14,10 +14,11 @@ pub(super) fn router(store: Store) -> Router {
 }
 
 async fn ready(State(store): State<Store>) -> Response {
-    if store.is_writable() {
-        plain(StatusCode::OK, "ready")
-    } else {
-        let pause = std::time::Duration::from_secs(5);
-        later(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be written", pause)
+    match store.trouble() {
+        None => plain(StatusCode::OK, "ready"),
+        Some(reason) => {
+            let text = format!("the store cannot be written: {reason}");
+            later(StatusCode::SERVICE_UNAVAILABLE, text, std::time::Duration::from_secs(5))
+        }
     }
 }

@@ -5,14 +5,15 @@
 //! skipped, a bare name has an empty value (S08).
 
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use super::percent::{self, Step};
 
 /// A ping of 256 URLs (P10) with room for what is ignored (S19); the body itself is bounded where it is read (S39).
 const MAX_PARAMETERS: usize = 1024;
 
-/// Parameters in the order of the body.
-pub struct Form(Vec<(Vec<u8>, Vec<u8>)>);
+/// Parameters in the order of the body. The values are wiped with the form: secrets and tokens are among them.
+pub struct Form(Vec<(Vec<u8>, Zeroizing<Vec<u8>>)>);
 
 /// Why a body is not taken as a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -30,7 +31,7 @@ impl Form {
             }
             let mut halves = segment.splitn(2, |byte| *byte == b'=');
             let name = decode(halves.next().unwrap_or_default());
-            let value = decode(halves.next().unwrap_or_default());
+            let value = Zeroizing::new(decode(halves.next().unwrap_or_default()));
             pairs.push((name, value));
         }
         Ok(Self(pairs))
@@ -55,12 +56,13 @@ impl std::fmt::Debug for Form {
 }
 
 fn decode(encoded: &[u8]) -> Vec<u8> {
-    percent::steps(encoded)
-        .map(|step| match step {
-            Step::Plain(b'+') => b' ',
-            Step::Plain(byte) | Step::Triplet(byte) => byte,
-        })
-        .collect()
+    // Room for all of it at once: what grows leaves copies behind.
+    let mut decoded = Vec::with_capacity(encoded.len());
+    decoded.extend(percent::steps(encoded).map(|step| match step {
+        Step::Plain(b'+') => b' ',
+        Step::Plain(byte) | Step::Triplet(byte) => byte,
+    }));
+    decoded
 }
 
 #[cfg(test)]
@@ -70,7 +72,8 @@ mod tests {
     use super::*;
 
     fn pairs(body: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
-        Form::parse(body.as_bytes()).unwrap().0
+        let pairs = Form::parse(body.as_bytes()).unwrap().0;
+        pairs.into_iter().map(|(name, value)| (name, value.to_vec())).collect()
     }
 
     #[test]
@@ -134,7 +137,9 @@ mod tests {
                     format!("{}={}", encode(name), encode(value))
                 })
                 .collect();
-            prop_assert_eq!(Form::parse(encoded.join("&").as_bytes()).unwrap().0, pairs);
+            let form = Form::parse(encoded.join("&").as_bytes()).unwrap();
+            let parsed: Vec<_> = form.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+            prop_assert_eq!(parsed, pairs);
         }
     }
 }

@@ -1,9 +1,14 @@
 //! The key a subscriber shares with the hub so that deliveries can be signed.
+//!
+//! It is wiped from memory with the last value that holds it, and so are the form that it came in and what was read from the
+//! store to make it. Out of our reach are the copies that others make: the request's body as hyper read it, the engine's pages
+//! and its log, what serde holds while it reads a line of an export, and the state of the HMAC while a body is signed.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::octets::{self, Octets};
 
@@ -13,7 +18,7 @@ const MAX_SECRET_BYTES: usize = 199;
 /// 1 to 199 bytes, kept raw: a lossy decoder would silently change the key (S04). Never shown (X07).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Octets")]
-pub struct Secret(#[serde(serialize_with = "octets::text::serialize")] Box<[u8]>);
+pub struct Secret(#[serde(serialize_with = "octets::text::serialize")] Zeroizing<Box<[u8]>>);
 
 /// Why bytes are no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -26,9 +31,11 @@ pub enum SecretFault {
 
 impl Secret {
     pub fn new(bytes: Vec<u8>) -> Result<Self, SecretFault> {
+        // What was given is wiped, whatever it is: to shrink it would leave a copy.
+        let bytes = Zeroizing::new(bytes);
         match bytes.len() {
             0 => Err(SecretFault::Empty),
-            1..=MAX_SECRET_BYTES => Ok(Self(bytes.into())),
+            1..=MAX_SECRET_BYTES => Ok(Self(Zeroizing::new(bytes.as_slice().into()))),
             _ => Err(SecretFault::TooLong),
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::octets::{self, Octets};
 
@@ -12,10 +13,11 @@ const MAX_TOKEN_BYTES: usize = 2 * 1024;
 
 /// Opaque, echoed byte for byte, possibly empty: empty is not the same as absent (S14, V07).
 ///
-/// Not shown: it is all that keeps a stranger from confirming in the name of a `StatusNet` site (X12).
+/// Wiped from memory with the last value that holds it, except for the copies that secrets have as well and for the query
+/// that it is sent in. Not shown: it is all that keeps a stranger from confirming in the name of a `StatusNet` site (X12).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Octets")]
-pub struct VerifyToken(#[serde(serialize_with = "octets::text::serialize")] Box<[u8]>);
+pub struct VerifyToken(#[serde(serialize_with = "octets::text::serialize")] Zeroizing<Box<[u8]>>);
 
 /// Why bytes are no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -26,10 +28,11 @@ pub enum VerifyTokenFault {
 
 impl VerifyToken {
     pub fn new(bytes: Vec<u8>) -> Result<Self, VerifyTokenFault> {
+        let bytes = Zeroizing::new(bytes);
         if bytes.len() > MAX_TOKEN_BYTES {
             return Err(VerifyTokenFault::TooLong);
         }
-        Ok(Self(bytes.into()))
+        Ok(Self(Zeroizing::new(bytes.as_slice().into())))
     }
 
     pub fn as_bytes(&self) -> &[u8] {

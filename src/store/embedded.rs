@@ -1,22 +1,34 @@
 //! sled, and nothing else of the program names it: get, scan, apply, flush.
 //!
 //! Its weak sides are handled here: the cache has our bound instead of 1 GiB, the timer that flushes every 500 ms is off
-//! because commits flush themselves, and a damaged store that makes it panic while opening becomes an error.
+//! because commits flush themselves, a damaged store that makes it panic becomes an error, what it calls flushed is brought
+//! to the disk, and a log that it takes for shorter than it was is noticed ([`super::acknowledged`]).
 
 use std::{
+    fs::File,
     ops::{Bound, Deref},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
-    StoreError, StoreOptions, codec, folder, keys,
+    StoreError, StoreOptions,
+    acknowledged::Acknowledged,
+    codec, folder,
+    health::Health,
+    keys,
     measure::{self, Held},
     siblings,
 };
 
 /// The schema this program writes.
 pub(super) const SCHEMA: u32 = 2;
+/// The key of the number of the last batch, in a tree of its own: it is written over with each.
+const LAST: &[u8] = b"last";
 
 /// One change of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +60,28 @@ const CLEAN_EVERY: u64 = 1000;
 pub(super) struct Embedded {
     db: sled::Db,
     rows: sled::Tree,
+    /// Holds [`LAST`] alone.
+    marks: sled::Tree,
+    /// The engine's log once more, to bring it to the disk.
+    log: File,
+    acknowledged: Acknowledged,
+    /// The number of the last batch.
+    last: AtomicU64,
+    health: Arc<Health>,
     path: PathBuf,
 }
 
 impl Embedded {
+    /// Opens or makes a store.
     pub(super) fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        let (store, lost) = Self::open_whatever_is_left(options)?;
+        lost.map_or(Ok(store), Err)
+    }
+
+    /// The same, of which rows may be gone: the error that a hub would be refused with comes beside it.
+    pub(super) fn open_whatever_is_left(
+        options: &StoreOptions,
+    ) -> Result<(Self, Option<StoreError>), StoreError> {
         folder::prepare(&options.path)?;
         let config = sled::Config::new()
             .path(&options.path)
@@ -63,34 +92,75 @@ impl Embedded {
         // sled asserts on some damaged files; a start that fails must say so in words.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let db = config.open()?;
-            let rows = db.open_tree("rows")?;
-            Ok::<_, sled::Error>((db, rows))
+            let (rows, marks) = (db.open_tree("rows")?, db.open_tree("marks")?);
+            let last = marks.get(LAST)?;
+            Ok::<_, sled::Error>((db, rows, marks, last))
         }))
-        .map_err(|_panic| unreadable("its files are damaged".to_owned()))?;
-        let (db, rows) = opened.map_err(|error| match &error {
+        .map_err(|_panic| unreadable(DAMAGED.to_owned()))?;
+        let (db, rows, marks, last) = opened.map_err(|error| match &error {
             sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => {
                 StoreError::Locked { path: options.path.clone() }
             }
-            _ => unreadable(error.to_string()),
+            error => unreadable(said(error)),
         })?;
-        let store = Self { db, rows, path: options.path.clone() };
-        store.check_schema(&options.path)?;
-        Ok(store)
+        let last = last.and_then(|number| Some(u64::from_be_bytes(number.as_ref().try_into().ok()?)));
+        let last = last.unwrap_or_default();
+        let log = File::open(options.path.join("db")).map_err(|error| unreadable(error.to_string()))?;
+        let acknowledged =
+            Acknowledged::open(&options.path).map_err(|error| unreadable(error.to_string()))?;
+        let promised = acknowledged.number().map_err(|error| unreadable(error.to_string()))?;
+        let shortened = (last < promised).then(|| StoreError::Shortened {
+            path: options.path.clone(),
+            lost: promised.saturating_sub(last),
+            promised,
+        });
+        let (last, health) = (AtomicU64::new(last), Arc::default());
+        let store = Self { db, rows, marks, log, acknowledged, last, health, path: options.path.clone() };
+        // Where all is gone there is no schema either, and none is written into what is left.
+        if shortened.is_none() || store.get(&keys::schema())?.is_some() {
+            store.check_schema(&options.path)?;
+        }
+        Ok((store, shortened))
     }
 
     /// Opens a store that is there; makes none.
     pub(super) fn open_existing(options: &StoreOptions) -> Result<Self, StoreError> {
-        if !siblings::is_store(&options.path) {
-            folder::refuse_if_aside(&options.path)?;
-            return Err(StoreError::Missing { path: options.path.clone() });
-        }
+        Self::must_exist(options)?;
         Self::open(options)
+    }
+
+    /// Opens what is left of a store, to save it.
+    pub(super) fn open_damaged(options: &StoreOptions) -> Result<(Self, Option<StoreError>), StoreError> {
+        Self::must_exist(options)?;
+        Self::open_whatever_is_left(options)
+    }
+
+    fn must_exist(options: &StoreOptions) -> Result<(), StoreError> {
+        if siblings::is_store(&options.path) {
+            return Ok(());
+        }
+        folder::refuse_if_aside(&options.path)?;
+        Err(StoreError::Missing { path: options.path.clone() })
+    }
+
+    /// Whether it holds anything of ours.
+    pub(super) fn has_schema(&self) -> bool {
+        self.get(&keys::schema()).is_ok_and(|row| row.is_some())
+    }
+
+    /// What stands beside the engine's files.
+    pub(super) fn acknowledged(&self) -> &Acknowledged {
+        &self.acknowledged
+    }
+
+    /// Whether it can still be relied on.
+    pub(super) fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     fn check_schema(&self, path: &Path) -> Result<(), StoreError> {
         let Some(row) = self.get(&keys::schema())? else {
-            self.apply([Change { key: keys::schema(), value: Some(codec::encode(&SCHEMA)?) }])?;
-            return self.flush();
+            return self.commit([Change { key: keys::schema(), value: Some(codec::encode(&SCHEMA)?) }]);
         };
         let found: u32 = codec::decode(keys::Table::Meta, &row)?;
         if found > SCHEMA {
@@ -102,8 +172,24 @@ impl Embedded {
         Ok(())
     }
 
+    /// A read. What the engine finds damaged, by an error or by an assertion, is damaged for whoever comes next as well,
+    /// and nothing more is written into it.
+    fn read<T>(&self, read: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, StoreError> {
+        let (reason, is_damage) = match catch_unwind(AssertUnwindSafe(read)) {
+            Ok(Ok(value)) => return Ok(value),
+            // Out of files, or a disk that does not answer at this moment.
+            Ok(Err(error @ sled::Error::Io(_))) => (said(&error), false),
+            Ok(Err(error)) => (format!("{DAMAGED}: {error}"), true),
+            Err(_panic) => (DAMAGED.to_owned(), true),
+        };
+        if is_damage && self.health.fail(reason.clone()) {
+            tracing::error!(reason, "the store cannot be read; nothing is acknowledged from now on");
+        }
+        Err(StoreError::Failed(reason))
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Octets>, StoreError> {
-        Ok(self.rows.get(key).map_err(failed)?.map(Octets))
+        self.read(|| Ok(self.rows.get(key)?.map(Octets)))
     }
 
     /// Up to `limit` rows of `prefix` in key order, after the key `after` where one is given.
@@ -121,41 +207,43 @@ impl Embedded {
             Some(end) => Bound::Excluded(end),
             None => Bound::Unbounded,
         };
-        let mut rows = Vec::new();
-        for row in self.rows.range((start, end)).take(limit) {
-            let (key, value) = row.map_err(failed)?;
-            rows.push((Octets(key), Octets(value)));
-        }
-        Ok(rows)
+        self.read(|| {
+            let rows = self.rows.range((start, end)).take(limit);
+            rows.map(|row| row.map(|(key, value)| (Octets(key), Octets(value)))).collect()
+        })
     }
 
     pub(super) fn count(&self, prefix: &[u8]) -> Result<u64, StoreError> {
-        let mut count: u64 = 0;
-        for row in self.rows.scan_prefix(prefix) {
-            row.map_err(failed)?;
-            count = count.saturating_add(1);
-        }
-        Ok(count)
+        self.read(|| {
+            let mut count: u64 = 0;
+            for row in self.rows.scan_prefix(prefix) {
+                row?;
+                count = count.saturating_add(1);
+            }
+            Ok(count)
+        })
     }
 
     /// Rows of `prefix`, and the octets of their keys and values.
     pub(super) fn weigh(&self, prefix: &[u8]) -> Result<Held, StoreError> {
-        let mut held = Held::default();
-        for row in self.rows.scan_prefix(prefix) {
-            let (key, value) = row.map_err(failed)?;
-            let octets = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
-            held.rows = held.rows.saturating_add(1);
-            held.octets = held.octets.saturating_add(octets);
-        }
-        Ok(held)
+        self.read(|| {
+            let mut held = Held::default();
+            for row in self.rows.scan_prefix(prefix) {
+                let (key, value) = row?;
+                let octets = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
+                held.rows = held.rows.saturating_add(1);
+                held.octets = held.octets.saturating_add(octets);
+            }
+            Ok(held)
+        })
     }
 
     pub(super) fn octets_on_disk(&self) -> Result<u64, StoreError> {
         measure::octets_on_disk(&self.path)
     }
 
-    /// Applies all changes or none of them, in order.
-    pub(super) fn apply(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), StoreError> {
+    /// Applies all changes or none of them, in order, and returns when they are on disk. One caller at a time.
+    pub(super) fn commit(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         for Change { key, value } in changes {
             match value {
@@ -163,12 +251,22 @@ impl Embedded {
                 None => batch.remove(key),
             }
         }
-        self.rows.apply_batch(batch).map_err(failed)
-    }
-
-    /// Returns when everything applied so far is on disk.
-    pub(super) fn flush(&self) -> Result<(), StoreError> {
-        self.db.flush().map(drop).map_err(failed)
+        let number = self.last.load(Ordering::Relaxed).saturating_add(1);
+        // Behind the batch in the log: where this is, the batch is.
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            self.rows.apply_batch(batch)?;
+            self.marks.insert(LAST, &number.to_be_bytes())?;
+            self.db.flush()
+        }));
+        written.map_err(|_panic| StoreError::Failed(DAMAGED.to_owned()))?.map_err(failed)?;
+        // The engine leaves it to the kernel when the length of its file and the disk's own cache are written: what it
+        // calls flushed outlives the program and not a loss of power.
+        self.log
+            .sync_data()
+            .and_then(|()| self.acknowledged.note(number))
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        self.last.store(number, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -184,14 +282,26 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+/// What is said of files that make no sense.
+const DAMAGED: &str = "its files are damaged";
+
 #[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]
 fn failed(error: sled::Error) -> StoreError {
-    StoreError::Failed(error.to_string())
+    StoreError::Failed(said(&error))
+}
+
+/// What an error says. The engine keeps errors of the system as their debug text, in which the words for people are one
+/// field.
+fn said(error: &sled::Error) -> String {
+    let sled::Error::Io(io) = error else { return error.to_string() };
+    let text = io.to_string();
+    let message = text.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"'));
+    message.map_or_else(|| text.clone(), |(message, _)| message.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, time::Duration};
+    use std::{fs, os::unix::fs::FileExt as _, time::Duration};
 
     use super::*;
 
@@ -206,8 +316,7 @@ mod tests {
             {
                 let kv = Embedded::open(&options(home.path())).unwrap();
                 let other = Some(codec::encode(&schema).unwrap());
-                kv.apply([Change { key: keys::schema(), value: other }]).unwrap();
-                kv.flush().unwrap();
+                kv.commit([Change { key: keys::schema(), value: other }]).unwrap();
             }
             Embedded::open(&options(home.path())).unwrap_err()
         };
@@ -230,8 +339,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         {
             let kv = Embedded::open(&options(home.path())).unwrap();
-            kv.apply([Change { key: b"Tx".to_vec(), value: Some(vec![1; 4096]) }]).unwrap();
-            kv.flush().unwrap();
+            kv.commit([Change { key: b"Tx".to_vec(), value: Some(vec![1; 4096]) }]).unwrap();
         }
         // The configuration that sled checks by its sum before it believes anything else.
         fs::write(home.path().join("conf"), b"segment_size: 7\nuse_compression: true\nversion: 0.99\n")
@@ -241,12 +349,34 @@ mod tests {
         assert!(error.to_string().contains(&home.path().display().to_string()), "{error}");
     }
 
+    /// Where the engine opens a damaged store and comes upon the damage later.
+    #[test]
+    fn damage_that_a_read_comes_upon_is_told_for_ever() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("data");
+        {
+            let kv = Embedded::open(&options(&path)).unwrap();
+            for number in 0..400_u32 {
+                let key = [b"S".as_slice(), &number.to_be_bytes()].concat();
+                kv.commit([Change { key, value: Some(vec![7; 300]) }]).unwrap();
+            }
+        }
+        // It reads its pages when they are asked for.
+        let kv = Embedded::open(&options(&path)).unwrap();
+        let log = File::options().write(true).open(path.join("db")).unwrap();
+        let length = usize::try_from(log.metadata().unwrap().len()).unwrap();
+        log.write_all_at(&vec![0xff; length], 0).unwrap();
+        let error = kv.scan(b"S", None, 1000).unwrap_err();
+        assert!(error.to_string().contains(DAMAGED), "{error}");
+        assert!(kv.health().trouble().unwrap().contains(DAMAGED));
+    }
+
     #[test]
     fn a_scan_stays_within_its_prefix_and_pages() {
         let home = tempfile::tempdir().unwrap();
         let kv = Embedded::open(&options(home.path())).unwrap();
         let row = |key: &[u8]| Change { key: key.to_vec(), value: Some(Vec::new()) };
-        kv.apply([row(b"Sa1"), row(b"Sa2"), row(b"Sa3"), row(b"Sb1"), row(b"T")]).unwrap();
+        kv.commit([row(b"Sa1"), row(b"Sa2"), row(b"Sa3"), row(b"Sb1"), row(b"T")]).unwrap();
         let keys = |rows: Vec<(Octets, Octets)>| rows.iter().map(|(key, _)| key.to_vec()).collect::<Vec<_>>();
         assert_eq!(keys(kv.scan(b"Sa", None, 2).unwrap()), [b"Sa1", b"Sa2"]);
         assert_eq!(keys(kv.scan(b"Sa", Some(b"Sa2"), 9).unwrap()), [b"Sa3"]);

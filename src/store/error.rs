@@ -11,9 +11,9 @@ pub enum StoreError {
     )]
     Locked { path: PathBuf },
     #[error(
-        "the store in {path} cannot be opened: {reason}. Nothing was changed. Copy the directory before trying \
-         anything else. If there is an export of it (`hubbub store export`), `hubbub store import` makes a store of that; \
-         otherwise the subscriptions in it must be made again"
+        "the store in {path} cannot be opened: {reason}. Copy the directory before trying anything else. `hubbub store \
+         export` saves what can be read of it, and `hubbub store import` makes a store of that; what is not in it must be \
+         subscribed to again"
     )]
     Unreadable { path: PathBuf, reason: String },
     #[error(
@@ -35,6 +35,12 @@ pub enum StoreError {
     )]
     Aside { path: PathBuf, aside: PathBuf },
     #[error(
+        "the store in {path} has lost {lost} of the {promised} commits that were acknowledged: its files were cut or damaged. \
+         `hubbub store export` saves what is left, and `hubbub store import` makes a store of that; who subscribed, left or \
+         pinged last must do so again"
+    )]
+    Shortened { path: PathBuf, lost: u64, promised: u64 },
+    #[error(
         "a row of table {table} cannot be read; with the hub stopped, `hubbub store export` names it and saves the others"
     )]
     Damaged { table: &'static str },
@@ -42,6 +48,8 @@ pub enum StoreError {
     Failed(String),
     #[error("the store cannot be written since a write failed; a restart opens it anew")]
     ReadOnly,
+    #[error("the store has been writing for too long; what was asked for may or may not be in it")]
+    Stalled,
     #[error("the store is closed")]
     Closed,
 }

@@ -8,6 +8,7 @@ use super::{
     keys::{self, Table},
     lines::{End, Header, Row, Tally, VERSION},
     reading::{Lost, Reading},
+    rescue::Left,
 };
 use crate::protocol::PairId;
 
@@ -28,6 +29,8 @@ pub struct Exported {
     pub withheld: Tally,
     /// Rows that could not be read.
     pub lost: u64,
+    /// What is known to be gone besides them.
+    pub cut: Option<StoreError>,
 }
 
 /// Writes the whole store to `out`. What cannot be read is given to `complain` and passed over.
@@ -37,10 +40,11 @@ pub fn export(
     out: &mut dyn Write,
     mut complain: impl FnMut(&Lost),
 ) -> Result<Exported, ExportError> {
-    let kv = Embedded::open_existing(options)?;
-    let mut exported = Exported::default();
+    let mut left = Left::of(options)?;
+    let mut exported = Exported { cut: left.wrong.take(), ..Exported::default() };
+    let kv = &left.kv;
     line(out, &Header { version: VERSION, schema: SCHEMA, secrets })?;
-    let mut reading = Reading::of(&kv);
+    let mut reading = Reading::of(kv);
     while let Some(page) = reading.page() {
         for row in page {
             let row = match row {
@@ -51,7 +55,7 @@ pub fn export(
                     continue;
                 }
             };
-            let row = if secrets { row } else { bare(&kv, row)? };
+            let row = if secrets { row } else { bare(kv, row)? };
             exported.rows.add(row.table());
             if row.is_withheld() {
                 exported.withheld.add(row.table());

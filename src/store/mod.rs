@@ -11,6 +11,8 @@
 //! - Keys are big-endian, so that "what is due" and "this topic's subscriptions" are range scans.
 //! - Values carry a version byte (`codec`); a value that cannot be read is an error that names its table, not a panic.
 //! - One thread writes (`writer`); all commits that gathered while it flushed share the next flush.
+//! - After a write or a flush that failed nothing is acknowledged any more (`health`); a store that was shortened behind
+//!   our back is noticed (`acknowledged`).
 //! - Rows under [`keys::Table::Due`] are hints; the due time inside the primary record is the truth.
 //! - A store that is made of another lies beside its place until it is whole (`siblings`).
 //! - Nothing is written for a successful delivery, and nothing outside this room knows where bytes lie.
@@ -20,6 +22,7 @@
 //! - 2026-11: one tree instead of one a table. sled's transactions over several trees are optimistic and slow; a batch
 //!   on one tree is atomic and cheap.
 
+mod acknowledged;
 mod backlogs;
 mod codec;
 mod commit;
@@ -32,6 +35,7 @@ mod export;
 mod fanouts;
 mod fetches;
 mod folder;
+mod health;
 mod import;
 mod intents;
 pub mod keys;
@@ -41,9 +45,11 @@ mod measure;
 mod names;
 mod publications;
 mod reading;
+mod rescue;
 mod siblings;
 mod subscriptions;
 mod topics;
+mod verify;
 mod writer;
 
 pub use backlogs::{Backlog, LastOutcome, NeedsFull};
@@ -64,6 +70,7 @@ pub use publications::{Publication, PublishedEntry};
 pub use reading::Lost;
 pub use subscriptions::Subscription;
 pub use topics::{Readers, Topic, TopicDocument, Validators};
+pub use verify::{Verified, verify};
 
 use std::{
     path::PathBuf,
@@ -77,6 +84,8 @@ use std::{
 use embedded::Embedded;
 use keys::Table;
 use writer::Writer;
+
+use crate::clock::Timestamp;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -155,9 +164,30 @@ impl Store {
         &self.topic_locks
     }
 
-    /// Whether the last write succeeded: `/readyz` asks.
+    /// Whether a commit may succeed.
     pub fn is_writable(&self) -> bool {
-        self.writer.is_healthy()
+        self.trouble().is_none()
+    }
+
+    /// Why no commit can succeed, in words for the operator: `/readyz` asks. It names no path.
+    pub fn trouble(&self) -> Option<String> {
+        self.kv.health().trouble()
+    }
+
+    /// Remembers how late it is, for a start after which the clock says otherwise. A disk that does not take even that is
+    /// one that takes nothing.
+    pub fn note_time(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.kv.acknowledged().note_time(now).map_err(|error| {
+            if self.kv.health().fail(error.to_string()) {
+                tracing::error!(%error, "the store cannot write; nothing is acknowledged before a restart");
+            }
+            StoreError::Failed(error.to_string())
+        })
+    }
+
+    /// How late it was when that was last noted; the beginning of time if it never was.
+    pub fn noted_time(&self) -> Timestamp {
+        self.kv.acknowledged().time().unwrap_or(Timestamp::EPOCH)
     }
 
     /// Runs a read on a thread that may block: scans must not hold up the runtime.
@@ -188,7 +218,7 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn spoil_topic(&self, topic: crate::protocol::TopicId) {
         let key = keys::by_topic(Table::Topics, topic);
-        self.kv.apply([embedded::Change { key, value: Some(vec![0xff]) }]).unwrap();
+        self.kv.commit([embedded::Change { key, value: Some(vec![0xff]) }]).unwrap();
     }
 
     /// Stops the writer after everything submitted so far is on disk.

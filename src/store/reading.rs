@@ -1,9 +1,6 @@
-//! Reads all that a store holds as typed rows, a page at a time, past what cannot be read.
+//! Reads all that a store holds, a page at a time, past what cannot be read.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::fmt;
 
 use super::{
     StoreError,
@@ -14,15 +11,26 @@ use super::{
 
 /// Rows a page.
 const PAGE: usize = 256;
-/// Of those that have a whole document each, which may be large.
-const DOCUMENTS: usize = 4;
+/// Of whole documents, each of which may be large.
+const BODIES: usize = 4;
+/// The octet of a key at which reading goes on behind damage: the second of the callback, or of the topic where there is no
+/// callback. What lies between is lost with it; of a million subscriptions to one topic that is about fifteen.
+const STEP: [usize; 2] = [1 + 16 + 1, 2];
+/// How often in a row reading goes on in vain.
+const STEPS: u32 = 1 << 17;
 
-/// A row that cannot be read, or all that comes behind it.
+/// A row that cannot be read or should not be as it is, or all that comes behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
     table: &'static str,
     key: Vec<u8>,
     reason: String,
+}
+
+impl Lost {
+    pub(super) fn of(table: Table, key: &[u8], reason: impl Into<String>) -> Self {
+        Self { table: table.name(), key: key.to_vec(), reason: reason.into() }
+    }
 }
 
 impl fmt::Display for Lost {
@@ -33,12 +41,87 @@ impl fmt::Display for Lost {
     }
 }
 
+/// The rows of one table as they lie in the engine.
+pub(super) struct Pages<'a> {
+    kv: &'a Embedded,
+    table: Table,
+    /// The last key read, or behind which reading is tried; `None` before the first.
+    after: Option<Vec<u8>>,
+    is_over: bool,
+}
+
+impl<'a> Pages<'a> {
+    pub(super) fn of(kv: &'a Embedded, table: Table) -> Self {
+        Self { kv, table, after: None, is_over: false }
+    }
+
+    /// The next rows, or what is lost before them; `None` behind the last.
+    pub(super) fn page(&mut self) -> Option<Result<Vec<(Octets, Octets)>, Lost>> {
+        if self.is_over {
+            return None;
+        }
+        let limit = if matches!(self.table, Table::Documents | Table::Contents) { BODIES } else { PAGE };
+        match self.scan(limit) {
+            Ok(rows) => {
+                self.is_over = rows.len() < limit;
+                self.after = rows.last().map(|(key, _)| key.to_vec());
+                Some(Ok(rows))
+            }
+            // The rows before the damage are read one by one.
+            Err(error) => match self.scan(1) {
+                Ok(rows) => {
+                    self.is_over = rows.is_empty();
+                    self.after = rows.last().map(|(key, _)| key.to_vec());
+                    Some(Ok(rows))
+                }
+                Err(_same) => Some(Err(self.step(&error))),
+            },
+        }
+    }
+
+    fn scan(&self, limit: usize) -> Result<Vec<(Octets, Octets)>, StoreError> {
+        self.kv.scan(&[self.table.byte()], self.after.as_deref(), limit)
+    }
+
+    /// Goes on behind the damage.
+    fn step(&mut self, error: &StoreError) -> Lost {
+        let last = self.after.clone().unwrap_or_else(|| vec![self.table.byte()]);
+        for _ in 0..STEPS {
+            self.after = self.after.as_deref().map_or_else(|| behind(&[self.table.byte()]), behind);
+            if self.after.as_ref().is_none_or(|key| key.first() != Some(&self.table.byte())) {
+                break;
+            }
+            if self.scan(1).is_ok() {
+                return Lost::of(self.table, &last, format!("some rows behind it cannot be read: {error}"));
+            }
+        }
+        self.is_over = true;
+        Lost::of(self.table, &last, format!("nothing behind it can be read: {error}"))
+    }
+}
+
+/// The last key before those that differ from this one in the octet of the step or before it.
+fn behind(key: &[u8]) -> Option<Vec<u8>> {
+    let [far, near] = STEP;
+    let at = if key.len() > far { far } else { near };
+    let mut next: Vec<u8> = key.iter().copied().take(at.saturating_add(1)).collect();
+    next.resize(at.saturating_add(1), 0);
+    while let Some(octet) = next.pop() {
+        if let Some(octet) = octet.checked_add(1) {
+            next.push(octet);
+            // As long as it was, so that the next step is as wide.
+            next.resize(key.len().max(at.saturating_add(1)), 0);
+            return Some(next);
+        }
+    }
+    None
+}
+
 /// All exported rows of a store.
 pub(super) struct Reading<'a> {
     kv: &'a Embedded,
     tables: std::slice::Iter<'static, Table>,
-    /// The table that is being read, the last key read from it, and how many are read at once.
-    at: Option<(Table, Option<Octets>, usize)>,
+    at: Option<Pages<'a>>,
 }
 
 impl<'a> Reading<'a> {
@@ -48,47 +131,50 @@ impl<'a> Reading<'a> {
 
     /// The next rows, each read or lost; `None` behind the last.
     pub(super) fn page(&mut self) -> Option<Vec<Result<Row, Lost>>> {
-        let (table, after, limit) = if let Some(at) = self.at.take() {
-            at
-        } else {
-            let table = *self.tables.next()?;
-            let is_large = matches!(table, Table::Documents | Table::Publications);
-            (table, None, if is_large { DOCUMENTS } else { PAGE })
-        };
-        let last = after.as_deref().unwrap_or_default();
-        // The engine asserts on some of what it finds damaged.
-        let rows = catch_unwind(AssertUnwindSafe(|| self.kv.scan(&[table.byte()], after.as_deref(), limit)))
-            .unwrap_or_else(|_panic| Err(StoreError::Failed("its files are damaged".to_owned())));
-        let rows = match rows {
-            Ok(rows) => rows,
-            // One by one: what lies before the damage is not lost with it.
-            Err(_) if limit > 1 => {
-                self.at = Some((table, after, 1));
-                return Some(Vec::new());
+        loop {
+            let pages = match &mut self.at {
+                Some(pages) => pages,
+                None => self.at.insert(Pages::of(self.kv, *self.tables.next()?)),
+            };
+            let table = pages.table;
+            match pages.page() {
+                Some(Ok(rows)) => {
+                    return Some(rows.iter().map(|(key, value)| typed(self.kv, table, key, value)).collect());
+                }
+                Some(Err(lost)) => return Some(vec![Err(lost)]),
+                None => self.at = None,
             }
-            Err(error) => {
-                let reason = format!("nothing behind it can be read: {error}");
-                return Some(vec![Err(Lost { table: table.name(), key: last.to_vec(), reason })]);
-            }
-        };
-        if let Some((key, _)) = rows.last().filter(|_| rows.len() == limit) {
-            self.at = Some((table, Some(key.clone()), limit));
         }
-        Some(rows.iter().map(|(key, value)| self.read(table, key, value)).collect())
     }
+}
 
-    fn read(&self, table: Table, key: &[u8], value: &[u8]) -> Result<Row, Lost> {
-        let lost = |reason: String| Lost { table: table.name(), key: key.to_vec(), reason };
-        let body = if table == Table::Publications {
-            let content: Vec<u8> =
-                std::iter::once(Table::Contents.byte()).chain(key.iter().copied().skip(1)).collect();
-            let body = catch_unwind(AssertUnwindSafe(|| self.kv.get(&content)))
-                .unwrap_or_else(|_panic| Err(StoreError::Failed("its files are damaged".to_owned())));
-            let body = body.map_err(|error| lost(error.to_string()))?;
-            Some(body.ok_or_else(|| lost("its body is missing".to_owned()))?.to_vec())
-        } else {
-            None
-        };
-        Row::read(table, key, value, body).map_err(|error| lost(error.to_string()))
+/// A row of an exported table.
+pub(super) fn typed(kv: &Embedded, table: Table, key: &[u8], value: &[u8]) -> Result<Row, Lost> {
+    let lost = |reason: String| Lost::of(table, key, reason);
+    let body = if table == Table::Publications {
+        let content: Vec<u8> =
+            std::iter::once(Table::Contents.byte()).chain(key.iter().copied().skip(1)).collect();
+        let body = kv.get(&content).map_err(|error| lost(error.to_string()))?;
+        Some(body.ok_or_else(|| lost("its body is missing".to_owned()))?.to_vec())
+    } else {
+        None
+    };
+    Row::read(table, key, value, body).map_err(|error| lost(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_goes_on_in_small_steps_behind_a_pair_and_in_larger_ones_behind_a_topic() {
+        let pair = [&[b'S'][..], &[7; 16], &[1, 2, 9, 9]].concat();
+        let next = behind(&pair).unwrap();
+        assert_eq!(next, [&[b'S'][..], &[7; 16], &[1, 3, 0, 0]].concat());
+        let last = [&[b'S'][..], &[7; 16], &[255, 255, 9, 9]].concat();
+        assert_eq!(behind(&last).unwrap()[..18], [&[b'S'][..], &[7; 15], &[8, 0]].concat());
+        assert_eq!(behind(b"T").unwrap(), [b'T', 0, 1]);
+        assert_eq!(behind(&[b'T', 255, 255, 1]).unwrap(), [b'U', 0, 0, 0]);
+        assert_eq!(behind(&[255; 5]), None);
     }
 }

@@ -28,7 +28,7 @@ fn real(path: &Path) -> PathBuf {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> Option<PathBuf> {
+pub(super) fn beside(path: &Path, suffix: &str) -> Option<PathBuf> {
     let mut name = path.file_name()?.to_owned();
     name.push(suffix);
     Some(path.with_file_name(name))

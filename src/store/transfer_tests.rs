@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-fn options(path: &Path) -> StoreOptions {
+pub(super) fn options(path: &Path) -> StoreOptions {
     StoreOptions { path: path.to_owned(), cache_bytes: 16 << 20, gather: Duration::ZERO }
 }
 
@@ -53,7 +53,7 @@ fn intent() -> (PairId, PendingIntent) {
 }
 
 /// At least one row of every table.
-fn everything() -> Commit {
+pub(super) fn everything() -> Commit {
     let topic_id = topic().id();
     let (signed, unsigned) = (subscription("signed", Some(b"k\xffy")), subscription("plain", None));
     let backlog = |due| Backlog {
@@ -191,7 +191,7 @@ async fn what_cannot_be_read_is_named_and_the_rest_is_saved() {
     store.spoil_topic(topic().id());
     let content = keys::by_seq(Table::Contents, topic().id(), 8);
     let short = Change { key: b"Sshort".to_vec(), value: Some(vec![1]) };
-    store.kv.apply([Change { key: content, value: None }, short]).unwrap();
+    store.kv.commit([Change { key: content, value: None }, short]).unwrap();
     closed(store).await;
     let (text, done, lost) = exported(&old, true);
     assert_eq!((done.rows.total(), done.lost), (13, 3));

@@ -3,10 +3,8 @@
 
 use std::{
     mem,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -21,12 +19,16 @@ use tracing::error;
 use super::{
     Commit, StoreError,
     embedded::{Change, Embedded},
+    health::Health,
 };
 
 /// Commits waiting for the writer; more than this and whoever submits waits too.
 const QUEUE: usize = 4096;
 /// Commits in one batch: bounds how long the first of them waits for the last to be applied.
 const GROUP: usize = 1024;
+
+/// How often whoever waits for a commit looks whether the writer is stuck.
+const LOOK: Duration = Duration::from_secs(1);
 
 struct Job {
     changes: Vec<Change>,
@@ -38,38 +40,44 @@ struct Job {
 pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    healthy: Arc<AtomicBool>,
+    health: Arc<Health>,
 }
 
 impl Writer {
     pub(super) fn start(kv: Arc<Embedded>, gather: Duration) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let healthy = Arc::new(AtomicBool::new(true));
-        let health = Arc::clone(&healthy);
+        let health = Arc::clone(kv.health());
         // A runtime of its own, because waiting for company needs a timer and the flush must block nobody else.
         let runtime = Builder::new_current_thread().enable_time().build().map_err(thread_failed)?;
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                let _ending = Ending(&health);
-                runtime.block_on(write(&kv, queue, gather, &health));
+                let _ending = Ending(kv.health());
+                runtime.block_on(write(&kv, queue, gather));
             })
             .map_err(thread_failed)?;
-        Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), healthy })
+        Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), health })
     }
 
     pub(super) async fn submit(&self, commit: Commit) -> Result<(), StoreError> {
+        if self.health.is_stalled() {
+            return Err(StoreError::Stalled);
+        }
         let changes = commit.into_changes()?;
         let (done, answer) = oneshot::channel();
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let jobs = jobs.ok_or(StoreError::Closed)?;
-        jobs.send(Job { changes, done }).await.map_err(|_closed| StoreError::Closed)?;
-        drop(jobs);
-        answer.await.map_err(|_closed| StoreError::Closed)?
-    }
-
-    pub(super) fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Relaxed)
+        let mut answered = pin!(async {
+            jobs.send(Job { changes, done }).await.map_err(|_closed| StoreError::Closed)?;
+            answer.await.map_err(|_closed| StoreError::Closed)?
+        });
+        loop {
+            match timeout(LOOK, &mut answered).await {
+                Ok(done) => return done,
+                Err(_elapsed) if self.health.is_stalled() => return Err(StoreError::Stalled),
+                Err(_elapsed) => {}
+            }
+        }
     }
 
     /// Takes no more, and returns when the thread has flushed what it had.
@@ -86,11 +94,11 @@ impl Writer {
 }
 
 /// However the thread ends, a panic of the engine included, nothing is written after it.
-struct Ending<'a>(&'a AtomicBool);
+struct Ending<'a>(&'a Health);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.fail("its writing has ended");
     }
 }
 
@@ -99,7 +107,8 @@ fn thread_failed(error: std::io::Error) -> StoreError {
     StoreError::Failed(format!("no thread to write with: {error}"))
 }
 
-async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Duration, healthy: &AtomicBool) {
+async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Duration) {
+    let health = kv.health();
     let mut group = Vec::new();
     loop {
         group.clear();
@@ -119,13 +128,16 @@ async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Durat
         }
         // After a write that failed the engine is not touched again: some of its errors leave a gap in its log, and a
         // flush behind a gap waits for ever instead of failing.
-        let outcome = if healthy.load(Ordering::Relaxed) {
-            kv.apply(changes).and_then(|()| kv.flush())
-        } else {
+        let outcome = if health.has_failed() {
             Err(StoreError::ReadOnly)
+        } else {
+            health.writing();
+            let outcome = kv.commit(changes);
+            health.written();
+            outcome
         };
         if let Err(failure) = &outcome
-            && healthy.swap(false, Ordering::Relaxed)
+            && health.fail(failure.to_string())
         {
             // Never closed, either: the engine flushes in its destructor, and the end of the program would wait for it.
             mem::forget(Arc::clone(kv));

@@ -6,6 +6,8 @@
 
 mod logging;
 mod metrics;
+mod panics;
 
 pub use logging::{TelemetryError, init};
 pub use metrics::{Answered, Counts, Delivered, Fetched, Label, Metrics, Verified};
+pub use panics::tell_only_where_it_panics;

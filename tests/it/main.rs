@@ -9,9 +9,11 @@
 )]
 
 mod admin;
+mod campaign;
 mod cli;
 mod conformance;
 mod delivery;
+mod faults;
 mod harness;
 mod isolation;
 mod json_feed;

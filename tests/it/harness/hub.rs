@@ -77,6 +77,8 @@ pub(crate) struct HubUnderTest {
     settings: Settings,
     client: Client,
     running: Option<Running>,
+    /// See [`Program::start_under`].
+    conditions: Option<String>,
 }
 
 #[derive(Debug)]
@@ -90,7 +92,7 @@ impl HubUnderTest {
     pub(crate) async fn start(settings: Settings) -> Self {
         let home = TempDir::with_prefix("hubbub-it-").unwrap();
         std::fs::write(home.path().join("hub.toml"), settings.table.to_string()).unwrap();
-        let mut hub = Self { home, settings, client: Client::new(), running: None };
+        let mut hub = Self { home, settings, client: Client::new(), running: None, conditions: None };
         hub.restart().await;
         hub
     }
@@ -98,10 +100,23 @@ impl HubUnderTest {
     /// Starts over the same data. The hub has another port afterwards.
     pub(crate) async fn restart(&mut self) {
         assert!(self.running.is_none(), "it still runs");
-        let program = Program::start(self.home.path(), &self.arguments());
+        let program = self.launch();
         let url = announced(&program.line(0).await, "hub listening on ");
         let dashboard = announced(&program.line(1).await, "dashboard on ");
         self.running = Some(Running { program, url, dashboard });
+    }
+
+    /// Starts it, for better or worse.
+    pub(crate) fn launch(&self) -> Program {
+        match &self.conditions {
+            Some(conditions) => Program::start_under(conditions, self.home.path(), &self.arguments()),
+            None => Program::start(self.home.path(), &self.arguments()),
+        }
+    }
+
+    /// From its next start on the hub lives under these conditions; see [`Program::start_under`].
+    pub(crate) fn live_under(&mut self, conditions: Option<String>) {
+        self.conditions = conditions;
     }
 
     /// Gives the hub another configuration; it reads it when it is started again.

@@ -14,6 +14,7 @@ mod signature;
 mod stage;
 mod subscriber;
 mod wait;
+mod wanted;
 
 pub(crate) use client::{Answer, Client, Form, Wire, status_of};
 pub(crate) use feeds::{Feed, Flavour};
@@ -24,3 +25,4 @@ pub(crate) use signature::{sha1_signature, signature};
 pub(crate) use stage::Stage;
 pub(crate) use subscriber::{Callback, Delivery, Reply, Subscriber, Verdict, Verification};
 pub(crate) use wait::{Gate, soon};
+pub(crate) use wanted::wanted;

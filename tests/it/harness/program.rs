@@ -75,10 +75,25 @@ pub(crate) struct Program {
 impl Program {
     /// Runs `hubbub` with these arguments in a folder, with an empty environment.
     pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: &[S]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hubbub"))
-            .args(arguments)
-            .current_dir(folder)
-            .env_clear()
+        let mut program = Command::new(env!("CARGO_BIN_EXE_hubbub"));
+        program.args(arguments).env_clear();
+        Self::of(program.current_dir(folder))
+    }
+
+    /// The same under conditions that a shell makes: lines of its language that end by becoming `"$0" "$@"`.
+    pub(crate) fn start_under<S: AsRef<std::ffi::OsStr>>(
+        conditions: &str,
+        folder: &Path,
+        arguments: &[S],
+    ) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", conditions, env!("CARGO_BIN_EXE_hubbub")]).args(arguments).env_clear();
+        shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        Self::of(shell.current_dir(folder))
+    }
+
+    fn of(program: &mut Command) -> Self {
+        let mut child = program
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -94,7 +109,12 @@ impl Program {
 
     /// Runs it to its end.
     pub(crate) async fn run<S: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: &[S]) -> Ended {
-        let mut program = Self::start(folder, arguments);
+        Self::start(folder, arguments).result().await
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn result(self) -> Ended {
+        let mut program = self;
         let code = program.ended().await.code();
         let (stdout, stderr) = (program.stdout(), program.stderr());
         Ended { code, stdout, stderr }

@@ -3,6 +3,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use crate::harness::{Form, Page, Reply, Settings, Stage, Subscriber, Verdict};
 
 /// Stand for everything that must never be seen again outside of requests to their owners.
@@ -10,6 +12,9 @@ const SECRET: &str = "sEcReT-4f1c";
 const TOKEN: &str = "tOkEn-77ab";
 const CAPABILITY: &str = "cApAbIlItY-09de";
 const PASSWORD: &str = "pAsSwOrD-5c31";
+/// The operator's, and what the operator gave to somebody who may subscribe.
+const ADMIN: &str = "aDmIn-18e0";
+const LOGIN: &str = "lOgIn-93d2";
 
 #[tokio::test]
 async fn x06_x07_secrets_and_callbacks_stay_out_of_logs_metrics_and_answers() {
@@ -23,7 +28,17 @@ async fn x06_x07_no_level_of_the_log_tells_a_secret_or_a_callback() {
 }
 
 async fn everything_happens(filter: &str) {
-    let mut stage = Stage::set_with(Settings::quick().with("log", "filter", filter)).await;
+    let files = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = files.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let settings = Settings::quick()
+        .with("log", "filter", filter)
+        .with("admin", "token_file", file("token", ADMIN))
+        .with("verification", "delay", "20ms");
+    let mut stage = Stage::set_with(settings.clone()).await;
     let topic = stage.publisher.topic("/text");
     let callback = |name: &str| stage.subscriber.callback(&format!("/{CAPABILITY}/{name}?key={CAPABILITY}"));
     let form = |callback: &_| Form::subscribe(&topic, callback).secret(SECRET).token(TOKEN);
@@ -77,6 +92,24 @@ async fn everything_happens(filter: &str) {
     }
     stage.accept_sync(&Form::unsubscribe(&topic, &well).token(TOKEN)).await;
 
+    // What the operator asks, and what somebody asks who is not.
+    let pair = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("topic", topic.url()), ("callback", failing.url()), ("reason", "moved".to_owned())])
+        .finish();
+    let at = |path: &str| stage.hub.admin(path);
+    let (bearer, guess) = (format!("Bearer {ADMIN}"), format!("Bearer {ADMIN}x"));
+    for (method, path, token, status) in [
+        ("GET", at("/api/status"), &bearer, 200),
+        ("GET", at("/api/status"), &guess, 401),
+        ("DELETE", at(&format!("/api/subscriptions?{pair}")), &guess, 401),
+        ("DELETE", at(&format!("/api/subscriptions?{pair}")), &bearer, 200),
+        ("DELETE", at(&format!("/api/subscriptions?callback={CAPABILITY}")), &bearer, 400),
+        ("GET", at("/readyz"), &bearer, 200),
+    ] {
+        let answer = stage.hub.client().send_with(method, &path, &[("authorization", token)]).await;
+        assert_tells_nothing("the API", &answer.expect(status).text);
+    }
+
     let metrics = stage.hub.client().get(&stage.hub.admin("/metrics")).await.expect(200);
     assert_tells_nothing("the metrics", &metrics.text);
     let page = stage.hub.client().get(&stage.hub.at("/")).await.expect(200);
@@ -87,6 +120,35 @@ async fn everything_happens(filter: &str) {
     assert_tells_nothing("the dashboard", &dashboard.text);
     let (out, err) = stage.hub.end().await;
     assert!(!err.is_empty(), "a run like this leaves something in the log");
+    // Whoever knows a challenge could have confirmed in its place.
+    let mut challenges = Vec::new();
+    for callback in [&well, &failing, &gone, &callback("refusing/0"), &callback("refusing/2"), &unreachable] {
+        let asked = callback.verifications();
+        // There is none where it was only told that its subscription has ended.
+        challenges.extend(asked.iter().filter_map(|one| one.one("hub.challenge")).map(str::to_owned));
+    }
+    assert!(challenges.len() > 6, "{challenges:?}");
+    for challenge in &challenges {
+        assert!(
+            challenge.len() >= 32
+                && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        );
+        assert!(!out.contains(challenge) && !err.contains(challenge), "a challenge is told: {challenge}");
+    }
+    assert_tells_nothing("standard output", &out);
+    assert_tells_nothing("standard error", &err);
+
+    // Where not everybody may subscribe.
+    let credentials = file("credentials", &format!("reader:{LOGIN}\n"));
+    stage.hub.reconfigure(settings.with("access", "credentials_file", credentials));
+    stage.hub.restart().await;
+    let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("reader:{password}")));
+    for (login, status) in [(basic(LOGIN), 204), (basic(&format!("{LOGIN}x")), 401)] {
+        let form = form(&callback("late")).sync();
+        let answer = stage.hub.client().post_with(stage.hub.url(), &form, &[("authorization", &login)]).await;
+        assert_tells_nothing("an answer", &answer.expect(status).text);
+    }
+    let (out, err) = stage.hub.end().await;
     assert_tells_nothing("standard output", &out);
     assert_tells_nothing("standard error", &err);
 }
@@ -105,7 +167,8 @@ async fn x07_the_data_folder_is_for_its_owner_alone() {
 
 fn assert_tells_nothing(what: &str, text: &str) {
     for (index, line) in text.lines().enumerate() {
-        for hidden in [SECRET, TOKEN, CAPABILITY, PASSWORD] {
+        let login = STANDARD.encode(format!("reader:{LOGIN}"));
+        for hidden in [SECRET, TOKEN, CAPABILITY, PASSWORD, ADMIN, LOGIN, &login] {
             assert!(!line.contains(hidden), "{what} tells {hidden} in line {}: {line}", index + 1);
             let octets = format!("{:?}", hidden.as_bytes());
             let octets = octets.trim_matches(['[', ']']);
