@@ -122,9 +122,11 @@ impl App {
         };
         let store = tokio::task::spawn_blocking(move || Store::open(&options)).await??;
         let hub_url = config.server.hub_url(public.local_addr()?)?.to_string();
+        let own_listeners = vec![public.local_addr()?, admin.local_addr()?];
         let tasks = Tasks::new();
         let metrics = Arc::new(Metrics::default());
-        let services = Services::build(&config, &seams, &store, &tasks, &metrics, &hub_url).await?;
+        let services =
+            Services::build(&config, &seams, &store, &tasks, &metrics, &hub_url, own_listeners).await?;
         services.distribution.resume_slow().await?;
         services.start(&config, &seams, &store, &tasks);
         let (measured, gauge, stop) = (store.clone(), Arc::clone(&metrics), tasks.stopping().clone());
@@ -203,12 +205,14 @@ impl Services {
         tasks: &Tasks,
         metrics: &Arc<Metrics>,
         hub_url: &str,
+        own_listeners: Vec<SocketAddr>,
     ) -> Result<Self> {
         let guard = Arc::new(Guard::new(GuardRules {
             allow: config.network.allow.clone(),
             allow_fetch: config.network.allow_fetch.clone(),
             allow_callback: config.network.allow_callback.clone(),
             ports: PortRules::new(config.network.ports.clone()),
+            own_listeners,
         }));
         let settings = ClientSettings {
             user_agent: format!("hubbub/{} (+{hub_url})", env!("CARGO_PKG_VERSION")),
