@@ -232,6 +232,7 @@ impl Services {
             window: config.hosts.breaker_window,
             min_tries: config.hosts.breaker_min_tries,
             pause: config.hosts.breaker_pause,
+            longest_hold: config.hosts.retry_after_max,
         }));
         let feed = Arc::new(volatile(config)?);
         let distribution = Distribution::new(distribution::Parts {

@@ -12,6 +12,7 @@ mod admin;
 mod cli;
 mod conformance;
 mod delivery;
+mod hardening;
 mod harness;
 mod isolation;
 mod json_feed;
