@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     StoreError, StoreOptions, codec, folder, keys,
     measure::{self, Held},
@@ -19,7 +21,7 @@ use super::{
 pub(super) const SCHEMA: u32 = 2;
 
 /// One change of one row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Change {
     pub(super) key: Vec<u8>,
     /// `None` removes the row.
@@ -70,6 +72,7 @@ impl Embedded {
         })?;
         let store = Self { db, rows, path: options.path.clone() };
         store.check_schema(&options.path)?;
+        store.finish()?;
         Ok(store)
     }
 
@@ -149,7 +152,7 @@ impl Embedded {
         measure::octets_on_disk(&self.path)
     }
 
-    /// Applies all changes or none of them, in order.
+    /// Applies all changes or none of them, in order. They should not be [many](super::steps).
     pub(super) fn apply(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         for Change { key, value } in changes {

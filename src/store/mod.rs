@@ -11,6 +11,7 @@
 //! - Keys are big-endian, so that "what is due" and "this topic's subscriptions" are range scans.
 //! - Values carry a version byte (`codec`); a value that cannot be read is an error that names its table, not a panic.
 //! - One thread writes (`writer`); all commits that gathered while it flushed share the next flush.
+//! - A commit is all or nothing however large it is (`steps`).
 //! - Rows under [`keys::Table::Due`] are hints; the due time inside the primary record is the truth.
 //! - A store that is made of another lies beside its place until it is whole (`siblings`).
 //! - Nothing is written for a successful delivery, and nothing outside this room knows where bytes lie.
@@ -42,6 +43,7 @@ mod names;
 mod publications;
 mod reading;
 mod siblings;
+mod steps;
 mod subscriptions;
 mod topics;
 mod writer;

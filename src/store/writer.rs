@@ -21,6 +21,7 @@ use tracing::error;
 use super::{
     Commit, StoreError,
     embedded::{Change, Embedded},
+    steps::LARGE,
 };
 
 /// Commits waiting for the writer; more than this and whoever submits waits too.
@@ -113,14 +114,22 @@ async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Durat
         }
         let mut answers = Vec::with_capacity(group.len());
         let mut changes = Vec::new();
+        let mut written = Ok(());
+        let is_healthy = healthy.load(Ordering::Relaxed);
         for Job { changes: wanted, done } in group.drain(..) {
-            changes.extend(wanted);
             answers.push(done);
+            if wanted.len() <= LARGE {
+                changes.extend(wanted);
+            } else if is_healthy {
+                // On its own, behind what came before it.
+                let before = mem::take(&mut changes);
+                written = written.and_then(|()| kv.apply(before)).and_then(|()| kv.apply_large(wanted));
+            }
         }
         // After a write that failed the engine is not touched again: some of its errors leave a gap in its log, and a
         // flush behind a gap waits for ever instead of failing.
-        let outcome = if healthy.load(Ordering::Relaxed) {
-            kv.apply(changes).and_then(|()| kv.flush())
+        let outcome = if is_healthy {
+            written.and_then(|()| kv.apply(changes)).and_then(|()| kv.flush())
         } else {
             Err(StoreError::ReadOnly)
         };
