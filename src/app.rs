@@ -145,6 +145,7 @@ impl App {
         let listening = Listening {
             max_connections: config.server.max_connections,
             header_timeout: config.server.header_timeout,
+            stall_timeout: config.server.body_timeout,
             drain: config.server.stop_within,
         };
         let hub = inbound::hub_router(HubParts {
@@ -157,6 +158,7 @@ impl App {
             hub_url: hub_url.clone(),
             trusted_proxies: config.server.trusted_proxies.clone(),
             max_body: config.server.max_body_bytes,
+            body_timeout: config.server.body_timeout,
             moved_to: config.server.moved_to.as_ref().map(|url| url.as_str().parse()).transpose()?,
             access,
         });
@@ -279,6 +281,7 @@ impl Services {
             lease: config.lease.clone(),
             verification: config.verification.clone(),
             per_callback_host: config.limits.per_callback_host,
+            subscriptions_per_callback_host: config.limits.subscriptions_per_callback_host,
             topics_must_name_this_hub: config.access.topics_must_name_this_hub,
             publishing: Arc::clone(&publishing),
             distribution: Arc::clone(&distribution),
@@ -312,6 +315,10 @@ impl Services {
         let distribution = Arc::clone(&self.distribution);
         tasks.keep("retention", move || distribution::sweep(Arc::clone(&distribution)));
         let (subscribing, stop) = (Arc::clone(&self.subscribing), tasks.stopping().clone());
+        let (counting, counted_until) = (Arc::clone(&subscribing), stop.clone());
+        tasks.keep("subscriptions of hosts", move || {
+            Arc::clone(&counting).count_shares(counted_until.clone())
+        });
         tasks.keep("callback hosts", move || {
             let (subscribing, stop) = (Arc::clone(&subscribing), stop.clone());
             async move {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ffi::OsStr,
     io::{BufRead as _, BufReader, Read},
     os::unix::process::ExitStatusExt as _,
     path::Path,
@@ -74,12 +75,22 @@ pub(crate) struct Program {
 
 impl Program {
     /// Runs `hubbub` with these arguments in a folder, with an empty environment.
-    pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: &[S]) -> Self {
+    pub(crate) fn start<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Self {
+        Self::start_in(folder, arguments, &[])
+    }
+
+    /// The same with this in its environment.
+    pub(crate) fn start_in<S: AsRef<OsStr>>(
+        folder: &Path,
+        arguments: &[S],
+        environment: &[(String, String)],
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_hubbub"))
             .args(arguments)
             .current_dir(folder)
             .env_clear()
             .env("RUST_BACKTRACE", "1")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -93,7 +104,7 @@ impl Program {
     }
 
     /// Runs it to its end.
-    pub(crate) async fn run<S: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: &[S]) -> Ended {
+    pub(crate) async fn run<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Ended {
         let mut program = Self::start(folder, arguments);
         let code = program.ended().await.code();
         let (stdout, stderr) = (program.stdout(), program.stderr());
@@ -137,6 +148,13 @@ impl Program {
 
     pub(crate) fn stderr(&self) -> String {
         self.printed.look(|printed| joined(&printed.err))
+    }
+
+    /// The most memory that it had at once so far, in bytes.
+    pub(crate) fn most_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        1024 * most.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
     }
 
     /// Whether more was printed than is kept.
