@@ -2,6 +2,14 @@
 //! that is stated, and nothing in it panics.
 //!
 //! Each test drives the built program. Peers that misbehave below HTTP are a [`rogue::Rogue`], the others those of the
-//! harness; the [`scene::Scene`] has the hub under siege, and the healthy ones who must not notice.
+//! harness; [`siege::Siege`] is the hub under attack with the healthy who must not notice.
 
+mod callers;
+mod crowds;
+mod feeds;
 mod hosts;
+mod peers;
+mod rogue;
+mod siege;
+mod sizes;
+mod tls;
