@@ -16,6 +16,7 @@ use super::{
     measure::{self, Held},
     siblings,
 };
+use crate::octets;
 
 /// The schema this program writes.
 pub(super) const SCHEMA: u32 = 2;
@@ -23,8 +24,10 @@ pub(super) const SCHEMA: u32 = 2;
 /// One change of one row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Change {
+    #[serde(with = "octets::text")]
     pub(super) key: Vec<u8>,
     /// `None` removes the row.
+    #[serde(with = "octets::optional_text")]
     pub(super) value: Option<Vec<u8>>,
 }
 
