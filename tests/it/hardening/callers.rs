@@ -11,11 +11,13 @@ use tokio::{
     time::Instant,
 };
 
-use super::siege::{SMALL, Siege};
+use super::siege::{SMALL, Siege, head};
 use crate::harness::{Form, Wire, soon, status_of};
 
 /// Another client than the one of the harness.
 const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
+
+const CLOSE: &str = "Connection: close\r\n";
 
 async fn connect_from(host: Ipv4Addr, hub: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
@@ -25,13 +27,6 @@ async fn connect_from(host: Ipv4Addr, hub: SocketAddr) -> TcpStream {
 
 async fn wire_from(host: Ipv4Addr, hub: SocketAddr) -> Wire {
     Wire::of(connect_from(host, hub).await)
-}
-
-fn head(length: usize) -> String {
-    format!(
-        "POST / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-         Content-Length: {length}\r\n\r\n"
-    )
 }
 
 /// Ten times as many connections as there are places, from one address: others get a place at once, for the attacker
@@ -51,7 +46,7 @@ async fn one_client_cannot_hold_every_connection() {
         match number % 3 {
             0 => {}
             1 => wire.try_say("POST / HTTP/1.1\r\nHost: h").await,
-            _ => wire.try_say(head(1000) + "hub.mode=").await,
+            _ => wire.try_say(head(1000, CLOSE) + "hub.mode=").await,
         }
         held.push(wire);
     }
@@ -73,7 +68,7 @@ async fn a_slow_body_is_cut() {
     let mut siege = Siege::lay_with(Siege::settings().with("server", "body_timeout", "300ms")).await;
     let began = Instant::now();
     let mut slow = wire_from(ATTACKER, siege.stage.hub.address()).await;
-    slow.say(head(1000) + "hub.mode=subscribe").await;
+    slow.say(head(1000, CLOSE) + "hub.mode=subscribe").await;
     let heard = slow.hear().await;
     assert!(began.elapsed() >= Duration::from_millis(300));
     assert_eq!(status_of(&heard), Some(503), "{heard}");
@@ -81,7 +76,7 @@ async fn a_slow_body_is_cut() {
 
     // A little every moment is no faster.
     let mut stream = connect_from(ATTACKER, siege.stage.hub.address()).await;
-    stream.write_all(head(1000).as_bytes()).await.unwrap();
+    stream.write_all(head(1000, CLOSE).as_bytes()).await.unwrap();
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     let mut answer = [0; 12];
     let heard = soon("an answer", async {
@@ -124,7 +119,7 @@ async fn what_is_too_large_is_refused_in_time() {
     let many_headers: String = (0..2000).map(|number| format!("X-{number}: y\r\n")).collect();
     let many_parameters = "hub.mode=publish&a=b".to_owned() + &"&c=d".repeat(5000);
     let many_urls = "hub.mode=publish".to_owned() + &"&hub.url=http://t.example/".repeat(1023);
-    let posted = |body: &str| head(body.len()) + body;
+    let posted = |body: &str| head(body.len(), CLOSE) + body;
     let chunked = format!("POST / HTTP/1.1\r\nHost: h\r\n{form}Transfer-Encoding: chunked\r\n\r\n");
     let chunks = "10000\r\n".to_owned() + &"x".repeat(0x1_0000) + "\r\n";
     let url = |octets: usize| {
@@ -135,7 +130,7 @@ async fn what_is_too_large_is_refused_in_time() {
         ("a header", format!("POST / HTTP/1.1\r\nX-Long: {long}\r\n\r\n"), &[431]),
         ("headers", format!("POST / HTTP/1.1\r\n{many_headers}\r\n"), &[431]),
         ("a target", format!("GET /{long} HTTP/1.1\r\n\r\n"), &[414, 431]),
-        ("a body that is announced", head(1 << 40), &[413]),
+        ("a body that is announced", head(1 << 40, CLOSE), &[413]),
         ("a body that is not", chunked + &chunks.repeat(20), &[413]),
         ("parameters", posted(&many_parameters), &[413]),
         ("URLs in a ping, all of them one", posted(&many_urls), &[204]),

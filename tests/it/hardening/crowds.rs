@@ -1,11 +1,11 @@
 //! Ten thousand callbacks on one host: while they subscribe, while they are dead, and when they are back.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::net::Ipv4Addr;
 
 use tokio::task::JoinSet;
 
-use super::siege::{SMALL, Siege};
-use crate::harness::{Form, Page, Subscriber};
+use super::siege::{SMALL, Siege, head};
+use crate::harness::{Form, Page, Subscriber, Wire};
 
 const CROWD: usize = 10_000;
 /// Connections on which the crowd subscribes.
@@ -24,21 +24,24 @@ async fn ten_thousand_callbacks_on_one_host_delay_nobody_alive_or_dead() {
     let house = Subscriber::start_on(Ipv4Addr::new(127, 0, 0, 2));
     let topic = siege.stage.publisher.topic("/crowd");
     let callbacks: Vec<_> = (0..CROWD).map(|number| house.callback(&format!("/{number}"))).collect();
-    let callbacks = Arc::new(callbacks);
     let mut asking = JoinSet::new();
-    for first in 0..AT_ONCE {
-        let (client, hub) = (siege.stage.hub.client().clone(), siege.stage.hub.url().to_owned());
-        let (callbacks, topic) = (Arc::clone(&callbacks), topic.clone());
+    for part in callbacks.chunks(CROWD.div_ceil(AT_ONCE)) {
+        let requests = part.iter().map(|callback| Form::subscribe(&topic, callback).encoded());
+        let requests: String = requests.map(|form| head(form.len(), "") + &form).collect();
+        let mut wire = Wire::to(siege.stage.hub.address()).await;
+        let count = part.len();
         asking.spawn(async move {
-            for callback in callbacks.iter().skip(first).step_by(AT_ONCE) {
-                client.post(&hub, &Form::subscribe(&topic, callback)).await.expect(202);
-            }
+            wire.say(requests).await;
+            // It asks for nothing, and ends the connection behind the answers to the others.
+            wire.say(head(0, "Connection: close\r\n")).await;
+            let accepted = wire.hear().await.matches("HTTP/1.1 202 ").count();
+            assert_eq!(accepted, count);
         });
     }
     siege.goes_on().await;
     asking.join_all().await;
     siege.goes_on().await;
-    for callback in callbacks.iter() {
+    for callback in &callbacks {
         callback.confirmed(1).await;
     }
     let member = siege.stage.fence(&topic).await;
@@ -55,7 +58,7 @@ async fn ten_thousand_callbacks_on_one_host_delay_nobody_alive_or_dead() {
     topic.put(Page::text("to the living"));
     siege.stage.ping(&topic).await;
     member.delivered(2).await;
-    for callback in callbacks.iter() {
+    for callback in &callbacks {
         callback.delivered_where("the newest", |one| one.body == "to the living").await;
     }
     siege.is_over("10,000 callbacks on one host", SMALL).await;

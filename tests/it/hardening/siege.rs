@@ -5,6 +5,14 @@ use crate::harness::{Callback, Page, Settings, Stage, Topic};
 /// Whatever is attacked, a hub without much to do stays below this.
 pub(super) const SMALL: usize = 128 << 20;
 
+/// What stands before a form of this length.
+pub(super) fn head(length: usize, more: &str) -> String {
+    format!(
+        "POST / HTTP/1.1\r\nHost: hub\r\n{more}Content-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {length}\r\n\r\n"
+    )
+}
+
 /// A hub with a topic and a subscriber that are well-behaved and get on with it.
 pub(super) struct Siege {
     pub(super) stage: Stage,
