@@ -207,7 +207,9 @@ mod tests {
     fn one_that_is_being_answered_goes_where_there_is_no_other() {
         let seats = Seats::new(2);
         let greedy: Vec<_> = (0..2).map(|_| come(&seats, "192.0.2.1").unwrap()).collect();
-        greedy.iter().for_each(|seat| seat.state().begins());
+        for seat in &greedy {
+            seat.state().begins();
+        }
         assert!(come(&seats, "192.0.2.1").is_none(), "its own stay");
         let newcomer = come(&seats, "192.0.2.2");
         assert!(newcomer.is_some() && is_gone(&greedy[0]) && !is_gone(&greedy[1]));

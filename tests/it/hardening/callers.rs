@@ -59,7 +59,7 @@ async fn one_client_cannot_hold_every_connection() {
     assert_eq!(status_of(&refused), Some(503), "{refused}");
     assert!(refused.contains("\r\nretry-after: 10\r\n"), "{refused}");
     drop(held);
-    siege.is_over("200 connections where there are 20", SMALL).await;
+    siege.ends("200 connections where there are 20", SMALL).await;
 }
 
 /// A body that comes slowly is cut like a head that does, with a word that lets the client come back.
@@ -90,7 +90,7 @@ async fn a_slow_body_is_cut() {
     let heard = heard.await;
     assert_eq!(&answer[..heard], b"HTTP/1.1 503");
     siege.goes_on().await;
-    siege.is_over("slow bodies", SMALL).await;
+    siege.ends("slow bodies", SMALL).await;
 }
 
 /// Requests without end on one connection, and not one answer read: the hub does not wait for that for ever.
@@ -106,7 +106,7 @@ async fn who_never_reads_is_cut() {
     });
     cut.await;
     siege.goes_on().await;
-    siege.is_over("answers that nobody reads", SMALL).await;
+    siege.ends("answers that nobody reads", SMALL).await;
 }
 
 /// Everything has a largest size, and what is over it is told so.
@@ -116,7 +116,8 @@ async fn what_is_too_large_is_refused_in_time() {
     let hub = siege.stage.hub.address();
     let long = "x".repeat(1 << 17);
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    let many_headers: String = (0..2000).map(|number| format!("X-{number}: y\r\n")).collect();
+    let many_headers: Vec<_> = (0..2000).map(|number| format!("X-{number}: y\r\n")).collect();
+    let many_headers = many_headers.concat();
     let many_parameters = "hub.mode=publish&a=b".to_owned() + &"&c=d".repeat(5000);
     let many_urls = "hub.mode=publish".to_owned() + &"&hub.url=http://t.example/".repeat(1023);
     let posted = |body: &str| head(body.len(), CLOSE) + body;
@@ -147,5 +148,5 @@ async fn what_is_too_large_is_refused_in_time() {
         assert!(status.is_some() || said.len() > 1 << 16, "{what}: {heard}");
     }
     siege.goes_on().await;
-    siege.is_over("requests that are too large", SMALL).await;
+    siege.ends("requests that are too large", SMALL).await;
 }

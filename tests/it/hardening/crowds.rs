@@ -61,7 +61,7 @@ async fn ten_thousand_callbacks_on_one_host_delay_nobody_alive_or_dead() {
     for callback in &callbacks {
         callback.delivered_where("the newest", |one| one.body == "to the living").await;
     }
-    siege.is_over("10,000 callbacks on one host", SMALL).await;
+    siege.ends("10,000 callbacks on one host", SMALL).await;
 }
 
 /// A host has as many subscriptions as it may have: no more are added, those that there are can be renewed and left, and
@@ -95,5 +95,5 @@ async fn x03_one_host_has_its_share_of_subscriptions_and_no_more() {
     siege.stage.subscribe_03(&topic, &callbacks[5]).await;
     siege.stage.hub.logged("callback hosts counted").await;
     siege.stage.hub.post(&Form::subscribe(&topic, &callbacks[6]).sync()).await.expect(429);
-    siege.is_over("more than its share", SMALL).await;
+    siege.ends("more than its share", SMALL).await;
 }

@@ -3,7 +3,7 @@
 use super::siege::{SMALL, Siege};
 use crate::harness::{Callback, Page, Settings, Topic};
 
-/// "Six times max_bytes for a moment", as `config.example.toml` has it, of what these tests allow; and the store's cache.
+/// "Six times `max_bytes` for a moment", as `config.example.toml` has it, of what these tests allow; and the store's cache.
 const PARSED: usize = SMALL + 6 * (10 << 20) + (64 << 20);
 const PARSED_OF_THIRTY: usize = SMALL + 6 * (30 << 20) + (64 << 20);
 
@@ -34,7 +34,7 @@ async fn a_feed_of_two_hundred_thousand_entries_arrives() {
     let mut siege = Siege::lay_with(settings().with("delivery", "max_entries", 20_000)).await;
     let (topic, callback) = set(&siege, "/many").await;
     let entries = |from: usize| -> String {
-        (from..ENTRIES).map(|number| format!("<entry><id>{number}</id></entry>")).collect()
+        (from..ENTRIES).map(|number| format!("<entry><id>{number}</id></entry>")).collect::<Vec<_>>().concat()
     };
     publish(&siege, &topic, "application/atom+xml", &feed("", &entries(1))).await;
     siege.goes_on().await;
@@ -54,7 +54,7 @@ async fn a_feed_of_two_hundred_thousand_entries_arrives() {
         .delivered_where("the new entry alone", |one| one.body == feed("", "<entry><id>0</id></entry>"))
         .await;
     assert_eq!(callback.attempts().len(), deliveries + 1);
-    siege.is_over("a feed of 200,000 entries", PARSED).await;
+    siege.ends("a feed of 200,000 entries", PARSED).await;
 }
 
 /// Depth, an attribute of twenty mebibytes, and a DOCTYPE whose entities would fill the world: they come out as they went
@@ -65,9 +65,10 @@ async fn depth_length_and_entities_are_just_content() {
         settings().with("fetch", "max_bytes", "30MiB").with("delivery", "max_document_bytes", "30MiB");
     let mut siege = Siege::lay_with(settings).await;
     let deep = format!("{}x{}", "<a>".repeat(10_000), "</a>".repeat(10_000));
-    let laughs: String = (1..30)
+    let laughs: Vec<_> = (1..30)
         .map(|level| format!("<!ENTITY a{level} '{}'>", format!("&a{};", level - 1).repeat(10)))
         .collect();
+    let laughs = laughs.concat();
     let laughs = format!("<!DOCTYPE feed [<!ENTITY a0 'ha'>{laughs}]>");
     let traps = [
         ("deep", feed("", &format!("<entry><id>1</id>{deep}</entry>"))),
@@ -92,7 +93,7 @@ async fn depth_length_and_entities_are_just_content() {
         publish(&siege, &topic, "text/plain", "and on").await;
         assert_eq!(callback.delivered(2).await[1].body, "and on", "{name}");
     }
-    siege.is_over("depth, length, entities", PARSED_OF_THIRTY).await;
+    siege.ends("depth, length, entities", PARSED_OF_THIRTY).await;
 }
 
 /// It is something else each time it is looked at, and what it says it is has nothing to do with that.
@@ -126,5 +127,5 @@ async fn a_topic_that_is_something_else_each_time_is_delivered_each_time() {
             }
         }
     }
-    siege.is_over("a topic that changes its type", SMALL).await;
+    siege.ends("a topic that changes its type", SMALL).await;
 }

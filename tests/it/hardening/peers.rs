@@ -32,7 +32,7 @@ async fn whoever_gives_no_answer_to_the_question_is_not_subscribed() {
     for rogue in &rogues {
         rogue.is_left_alone().await;
     }
-    siege.is_over("no answer to a verification", SMALL).await;
+    siege.ends("no answer to a verification", SMALL).await;
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn whoever_gives_no_answer_as_a_topic_has_no_news() {
         rogue.is_left_alone().await;
     }
     assert!(callback.attempts().is_empty(), "{:?}", callback.attempts());
-    siege.is_over("no answer from a topic", SMALL).await;
+    siege.ends("no answer from a topic", SMALL).await;
 }
 
 /// And when one of them comes to its senses, it has everything.
@@ -90,7 +90,7 @@ async fn whoever_gives_no_answer_to_a_delivery_is_tried_again_and_delays_nobody(
     for rogue in &rogues {
         rogue.took(&newest).await;
     }
-    siege.is_over("no answer to a delivery", SMALL).await;
+    siege.ends("no answer to a delivery", SMALL).await;
 }
 
 /// What follows a 2xx is nobody's business: it is not waited for, and costs the connection.
@@ -108,7 +108,7 @@ async fn a_delivery_is_taken_whatever_comes_after_the_status() {
     for rogue in &rogues {
         rogue.is_left_alone().await;
     }
-    siege.is_over("a body without end after a 2xx", SMALL).await;
+    siege.ends("a body without end after a 2xx", SMALL).await;
 }
 
 /// Redirects in a circle, to oneself, on and on to new places, and to nowhere.
@@ -157,5 +157,5 @@ async fn redirects_lead_nowhere_for_long() {
     let form = Form::subscribe(siege.topic(), &asked).sync();
     siege.stage.hub.post(&form).await.expect(409);
     assert_eq!(asked.verifications().len(), 1, "a callback is where it says it is");
-    siege.is_over("redirects", SMALL).await;
+    siege.ends("redirects", SMALL).await;
 }

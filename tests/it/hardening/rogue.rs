@@ -174,9 +174,9 @@ async fn read(stream: &mut TcpStream) -> Option<String> {
     let mut chunk = [0; 4096];
     loop {
         let text = String::from_utf8_lossy(&heard);
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let head = head.to_ascii_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        if let Some((above, body)) = text.split_once("\r\n\r\n") {
+            let above = above.to_ascii_lowercase();
+            let length = above.lines().find_map(|line| line.strip_prefix("content-length: "));
             if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
                 return Some(text.into_owned());
             }

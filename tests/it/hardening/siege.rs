@@ -67,7 +67,7 @@ impl Siege {
     }
 
     /// The hub has served the healthy, is well, took no more memory than this at any time, and has not panicked.
-    pub(super) async fn is_over(mut self, what: &str, at_most: usize) {
+    pub(super) async fn ends(mut self, what: &str, at_most: usize) {
         self.goes_on().await;
         assert_eq!(self.reader.attempts().len(), self.published, "nothing is sent twice");
         let most = self.stage.hub.most_memory();

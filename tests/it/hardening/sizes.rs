@@ -69,7 +69,7 @@ async fn bombs_are_not_unpacked() {
     }
     let bodies: Vec<_> = callback.attempts().into_iter().map(|one| one.body.len()).collect();
     assert!(bodies.iter().all(|length| *length < 30), "{bodies:?}");
-    siege.is_over("bombs of 100 MiB", FETCHED).await;
+    siege.ends("bombs of 100 MiB", FETCHED).await;
 }
 
 /// An echo of a hundred mebibytes, of which the first octets may even be right, and as large an answer to a delivery.
@@ -87,7 +87,7 @@ async fn nobody_reads_a_hundred_mebibytes_of_an_answer() {
     siege.goes_on().await;
     rogue.met(1).await;
     rogue.is_left_alone().await;
-    siege.is_over("a challenge of 100 MiB", SMALL).await;
+    siege.ends("a challenge of 100 MiB", SMALL).await;
 }
 
 /// A feed that is five times too large, announced and not.
@@ -114,5 +114,5 @@ async fn a_feed_of_fifty_mebibytes_is_dropped() {
         rogue.is_left_alone().await;
     }
     assert!(callback.attempts().is_empty());
-    siege.is_over("a feed of 50 MiB", FETCHED).await;
+    siege.ends("a feed of 50 MiB", FETCHED).await;
 }

@@ -93,7 +93,7 @@ async fn certificates_that_are_no_good_and_handshakes_that_never_end() {
         answer.expect(409);
     }
     callback.delivered(1).await;
-    siege.is_over("TLS that is no good", SMALL).await;
+    siege.ends("TLS that is no good", SMALL).await;
 }
 
 /// Certificates are looked at anew with each connection: one that expires, or is another's from one day to the next, ends
@@ -121,5 +121,5 @@ async fn a_callback_whose_certificate_goes_bad_waits_until_it_is_good_again() {
     house.speak(authority.vouch("localhost", 2020, 2100));
     house.come_up();
     callback.delivered(2).await;
-    siege.is_over("a certificate that expires", SMALL).await;
+    siege.ends("a certificate that expires", SMALL).await;
 }
