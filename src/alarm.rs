@@ -3,6 +3,9 @@
 //! Entering a timer into the runtime's wheel and taking it out again costs about as much as signing a small body, and
 //! nearly every answer comes long before its deadline. So an alarm stays where an earlier wait had set it, and is set
 //! anew only when it goes off too early: once in a while, and not once a request.
+//!
+//! A peer that never stops talking cannot talk past it: the runtime lets a task do so much before others have their turn,
+//! and work that uses all of that up would leave nothing for the timer, each time anew.
 
 use std::{
     future::{Future, poll_fn},
@@ -11,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::coop::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// Used for one wait at a time.
 #[derive(Debug)]
@@ -42,7 +48,7 @@ impl Alarm {
         if deadline < self.0.deadline() {
             self.0.as_mut().reset(deadline);
         }
-        while self.0.as_mut().poll(cx).is_ready() {
+        while pin!(unconstrained(self.0.as_mut())).poll(cx).is_ready() {
             if self.0.deadline() >= deadline {
                 return Poll::Ready(());
             }
@@ -56,7 +62,10 @@ impl Alarm {
 mod tests {
     use std::future::{pending, ready};
 
-    use tokio::time::{advance, sleep};
+    use tokio::{
+        task::coop::consume_budget,
+        time::{advance, sleep},
+    };
 
     use super::*;
 
@@ -70,6 +79,19 @@ mod tests {
             assert_eq!(alarm.wait(began + span, pending::<()>()).await, Err(TooLate));
             assert_eq!(began.elapsed(), span);
         }
+    }
+
+    /// In real time: a clock that stands still while there is work would prove nothing.
+    #[tokio::test]
+    async fn x10_work_that_never_pauses_is_too_late_as_well() {
+        let mut alarm = Alarm::new(SECOND);
+        let restless = async {
+            loop {
+                consume_budget().await;
+            }
+        };
+        let deadline = Instant::now() + SECOND / 50;
+        assert_eq!(alarm.wait(deadline, restless).await.map(|(): ()| ()), Err(TooLate));
     }
 
     #[tokio::test(start_paused = true)]

@@ -137,12 +137,14 @@ impl App {
         let store = tokio::task::spawn_blocking(move || Store::open(&options)).await??;
         seams.clock.not_before(store.noted_time());
         let hub_url = config.server.hub_url(public.local_addr()?)?.to_string();
+        let own_listeners = vec![public.local_addr()?, admin.local_addr()?];
         let tasks = Tasks::new();
         let metrics = Arc::new(Metrics::default());
         let services = {
             // A connection that waits for the next request is a file that another host could use.
             let spare = if is_tight { 0 } else { config.hosts.connections };
-            Services::build(&config, spare, &seams, &store, &tasks, &metrics, &hub_url).await?
+            let clients = Clients::build(&config, spare, &hub_url, own_listeners)?;
+            Services::build(&config, clients, &seams, &store, &tasks, &metrics, &hub_url).await?
         };
         services.distribution.resume_slow().await?;
         services.start(&config, &seams, &store, &tasks);
@@ -166,6 +168,7 @@ impl App {
         let listening = Listening {
             max_connections: config.server.max_connections,
             header_timeout: config.server.header_timeout,
+            stall_timeout: config.server.body_timeout,
             drain: config.server.stop_within,
         };
         let hub = inbound::hub_router(HubParts {
@@ -178,6 +181,7 @@ impl App {
             hub_url: hub_url.clone(),
             trusted_proxies: config.server.trusted_proxies.clone(),
             max_body: config.server.max_body_bytes,
+            body_timeout: config.server.body_timeout,
             moved_to: config.server.moved_to.as_ref().map(|url| url.as_str().parse()).transpose()?,
             access,
         });
@@ -211,6 +215,43 @@ impl App {
     }
 }
 
+/// The ways out, all past one guard.
+struct Clients {
+    guard: Arc<Guard>,
+    user_agent: String,
+    callbacks: Arc<dyn Transport>,
+    fetches: Arc<FetchClient>,
+}
+
+impl Clients {
+    fn build(
+        config: &Config,
+        idle_per_host: usize,
+        hub_url: &str,
+        own_listeners: Vec<SocketAddr>,
+    ) -> Result<Self> {
+        let guard = Arc::new(Guard::new(GuardRules {
+            allow: config.network.allow.clone(),
+            allow_fetch: config.network.allow_fetch.clone(),
+            allow_callback: config.network.allow_callback.clone(),
+            ports: PortRules::new(config.network.ports.clone()),
+            own_listeners,
+        }));
+        let settings = ClientSettings {
+            user_agent: format!("hubbub/{} (+{hub_url})", env!("CARGO_PKG_VERSION")),
+            connect_timeout: config.delivery.connect_timeout,
+            idle_per_host,
+            self_signed_hosts: config.network.self_signed_hosts.clone(),
+        };
+        Ok(Self {
+            callbacks: Arc::new(CallbackClient::new(&settings, Arc::clone(&guard))?),
+            fetches: Arc::new(FetchClient::new(&settings, Arc::clone(&guard))?),
+            guard,
+            user_agent: settings.user_agent,
+        })
+    }
+}
+
 /// The rooms that do the work.
 struct Services {
     subscribing: Arc<Subscribing>,
@@ -221,28 +262,15 @@ struct Services {
 impl Services {
     async fn build(
         config: &Config,
-        idle_per_host: usize,
+        clients: Clients,
         seams: &Seams,
         store: &Store,
         tasks: &Tasks,
         metrics: &Arc<Metrics>,
         hub_url: &str,
     ) -> Result<Self> {
-        let guard = Arc::new(Guard::new(GuardRules {
-            allow: config.network.allow.clone(),
-            allow_fetch: config.network.allow_fetch.clone(),
-            allow_callback: config.network.allow_callback.clone(),
-            ports: PortRules::new(config.network.ports.clone()),
-        }));
-        let settings = ClientSettings {
-            user_agent: format!("hubbub/{} (+{hub_url})", env!("CARGO_PKG_VERSION")),
-            connect_timeout: config.delivery.connect_timeout,
-            idle_per_host,
-            self_signed_hosts: config.network.self_signed_hosts.clone(),
-        };
-        let callbacks: Arc<dyn Transport> = Arc::new(CallbackClient::new(&settings, Arc::clone(&guard))?);
+        let Clients { guard, user_agent, callbacks, fetches } = clients;
         let to_callbacks = Arc::clone(&callbacks);
-        let fetches = Arc::new(FetchClient::new(&settings, Arc::clone(&guard))?);
         let per_host = config.hosts.connections;
         let lanes = Lanes::new(LaneRules { per_host, total: config.delivery.concurrency });
         let asking = Lanes::new(LaneRules { per_host, total: config.verification.concurrency });
@@ -252,6 +280,7 @@ impl Services {
             window: config.hosts.breaker_window,
             min_tries: config.hosts.breaker_min_tries,
             pause: config.hosts.breaker_pause,
+            longest_hold: config.hosts.retry_after_max,
         }));
         let feed = Arc::new(volatile(config)?);
         let distribution = Distribution::new(distribution::Parts {
@@ -284,7 +313,7 @@ impl Services {
             json_feed: config.feed.json_feed,
             json_feed_for_topics: config.feed.json_feed_for_topics.clone(),
             hub_url: hub_url.to_owned(),
-            user_agent: settings.user_agent.clone(),
+            user_agent,
             distribution: Arc::clone(&distribution),
         });
         let subscribing = Subscribing::new(subscribing::Parts {
@@ -298,6 +327,7 @@ impl Services {
             lease: config.lease.clone(),
             verification: config.verification.clone(),
             per_callback_host: config.limits.per_callback_host,
+            subscriptions_per_callback_host: config.limits.subscriptions_per_callback_host,
             topics_must_name_this_hub: config.access.topics_must_name_this_hub,
             publishing: Arc::clone(&publishing),
             distribution: Arc::clone(&distribution),
@@ -333,6 +363,10 @@ impl Services {
         let distribution = Arc::clone(&self.distribution);
         tasks.keep("retention", move || distribution::sweep(Arc::clone(&distribution)));
         let (subscribing, stop) = (Arc::clone(&self.subscribing), tasks.stopping().clone());
+        let (counting, counted_until) = (Arc::clone(&subscribing), stop.clone());
+        tasks.keep("subscriptions of hosts", move || {
+            Arc::clone(&counting).count_shares(counted_until.clone())
+        });
         tasks.keep("callback hosts", move || {
             let (subscribing, stop) = (Arc::clone(&subscribing), stop.clone());
             async move {

@@ -199,6 +199,8 @@ impl Settings {
              subscribe_per_second = 1000000\n\
              publish_per_second = 1000000\n\
              callback_host_per_second = 1000000\n\
+             topic_per_second = 1000000\n\
+             subscriptions_per_callback_host = 100000000\n\
              per_callback_host = {pending}\n\
              [hosts]\n\
              connections = {connections}\n\

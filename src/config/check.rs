@@ -78,6 +78,7 @@ impl Config {
         rules.section = "server";
         rules.lasts(server.stop_within, "stop_within");
         rules.lasts(server.header_timeout, "header_timeout");
+        rules.lasts(server.body_timeout, "body_timeout");
         rules.counts(server.max_connections, "max_connections");
         rules.counts(server.max_body_bytes, "max_body_bytes");
         rules.section = "admin";
@@ -89,6 +90,7 @@ impl Config {
         );
         rules.section = "limits";
         rules.counts(limits.per_callback_host, "per_callback_host");
+        rules.counts(limits.subscriptions_per_callback_host, "subscriptions_per_callback_host");
         rules.section = "network";
         rules.hosts(&network.self_signed_hosts, "self_signed_hosts");
         rules.that(!network.ports.is_empty(), &["ports"], "is empty, so nothing could be reached");

@@ -119,6 +119,9 @@ pub struct HostsConfig {
     /// How long an open breaker waits before one request may probe.
     #[serde(deserialize_with = "units::span")]
     pub breaker_pause: Duration,
+    /// The longest that all callbacks of a host wait because one of them answered `Retry-After`.
+    #[serde(deserialize_with = "units::span")]
+    pub retry_after_max: Duration,
 }
 
 impl Default for HostsConfig {
@@ -129,6 +132,7 @@ impl Default for HostsConfig {
             breaker_window: 5 * MINUTE,
             breaker_min_tries: 20,
             breaker_pause: 30 * SECOND,
+            retry_after_max: MINUTE,
         }
     }
 }

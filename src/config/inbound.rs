@@ -31,11 +31,14 @@ pub struct ServerConfig {
     /// How long a stop may take to settle what is in flight.
     #[serde(deserialize_with = "units::span")]
     pub stop_within: Duration,
-    /// Connections open at once.
+    /// Connections open at once; when all are taken, the client with the most of them gives one up.
     pub max_connections: usize,
     /// How long a peer may take to send the head of a request.
     #[serde(deserialize_with = "units::span")]
     pub header_timeout: Duration,
+    /// How long the body of a request may take, and how long a peer may read nothing of an answer.
+    #[serde(deserialize_with = "units::span")]
+    pub body_timeout: Duration,
     /// The largest request body, in bytes.
     #[serde(deserialize_with = "units::memory")]
     pub max_body_bytes: usize,
@@ -51,6 +54,7 @@ impl Default for ServerConfig {
             stop_within: Duration::from_secs(10),
             max_connections: 4096,
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
             max_body_bytes: 1 << 20,
         }
     }
@@ -106,8 +110,12 @@ pub struct LimitsConfig {
     pub repeats_per_minute_in_all: NonZeroU32,
     /// Subscribe and unsubscribe requests a second that name one callback host (X03), whoever sends them.
     pub callback_host_per_second: NonZeroU32,
+    /// Subscribe and unsubscribe requests a second that name one topic, whoever sends them.
+    pub topic_per_second: NonZeroU32,
     /// Verifications pending for one callback host.
     pub per_callback_host: usize,
+    /// Subscriptions whose callbacks are on one host (X03).
+    pub subscriptions_per_callback_host: usize,
 }
 
 impl Default for LimitsConfig {
@@ -119,7 +127,9 @@ impl Default for LimitsConfig {
             repeats_per_minute: at_least_one(10),
             repeats_per_minute_in_all: at_least_one(100),
             callback_host_per_second: at_least_one(100),
+            topic_per_second: at_least_one(100),
             per_callback_host: 10_000,
+            subscriptions_per_callback_host: 1_000_000,
         }
     }
 }

@@ -86,6 +86,13 @@ impl Distribution {
             Some(Change::Closed) => info!(host = host.as_str(), "breaker closed: the host is back"),
             None => {}
         }
+        if let Outcome::Later { retry_after: Some(wish), why: Why::Status(429 | 503) } = *outcome {
+            // What is too much for one callback of a host is too much for all of them. But only for a while: they may be
+            // strangers to each other, and no one of them may keep the others from their news.
+            if let Some(pause) = self.parts.breakers.hold(host.as_str(), self.parts.clock.now(), wish) {
+                info!(host = host.as_str(), ?pause, "host asks for a pause: its deliveries wait");
+            }
+        }
     }
 
     /// When the host's open breaker lets something through again, if it is open.

@@ -36,8 +36,6 @@ use crate::{
     telemetry::{Answered, Metrics},
 };
 
-/// From the end of a request's head to the end of its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a client is told to wait where nothing better is known.
 const PAUSE: Duration = Duration::from_secs(10);
 /// What a form is called.
@@ -55,6 +53,8 @@ pub struct HubParts {
     pub hub_url: String,
     pub trusted_proxies: Vec<IpNet>,
     pub max_body: usize,
+    /// From the end of a request's head to the end of its body.
+    pub body_timeout: Duration,
     /// Where the hub moved (S31).
     pub moved_to: Option<HeaderValue>,
     pub access: Access,
@@ -110,7 +110,7 @@ async fn post(parts: Arc<HubParts>, peer: SocketAddr, request: Request) -> Respo
         parts.metrics.requests.add(Answered::BadRequest);
         return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("Content-Type: only {FORM} is understood"));
     }
-    let body = match read(&head.headers, body, parts.max_body).await {
+    let body = match read(&head.headers, body, parts.max_body, parts.body_timeout).await {
         Ok(body) => body,
         Err(refusal) => {
             parts.metrics.requests.add(Answered::BadRequest);
@@ -178,7 +178,7 @@ fn refuse(unaccepted: &Unaccepted) -> (Answered, Response) {
             (Answered::Unverified, plain(StatusCode::CONFLICT, text))
         }
         Unaccepted::Busy => (Answered::Unavailable, later(StatusCode::SERVICE_UNAVAILABLE, text, PAUSE)),
-        Unaccepted::TooManyForHost => {
+        Unaccepted::TooManyForHost | Unaccepted::HostHasItsShare => {
             (Answered::TooMany, later(StatusCode::TOO_MANY_REQUESTS, text, PAUSE.saturating_mul(6)))
         }
         Unaccepted::Store(error) => unavailable(error),
@@ -234,7 +234,12 @@ fn is_form(headers: &HeaderMap) -> bool {
     essence.is_empty() || essence.eq_ignore_ascii_case(FORM.as_bytes())
 }
 
-async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<axum::body::Bytes, Response> {
+async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    within: Duration,
+) -> Result<axum::body::Bytes, Response> {
     let too_large =
         || plain(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {limit} octets"));
     // What is announced too long is refused before it is sent: the client may be waiting for a word.
@@ -242,7 +247,7 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<axum::bod
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let refusal = match timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
+    let refusal = match timeout(within, to_bytes(body, limit)).await {
         Ok(Ok(body)) => return Ok(body),
         Ok(Err(error)) => {
             let is_over = std::error::Error::source(&error)

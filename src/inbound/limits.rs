@@ -1,4 +1,4 @@
-//! Inbound rates per client address (P11, S30), per pair (X12) and per callback host (X03), and the sweeping without
+//! Inbound rates per client address (P11, S30), per pair (X12), per callback host (X03) and per topic, and the sweeping without
 //! which keyed limiters only grow.
 
 use std::{hash::Hash, net::IpAddr, num::NonZeroU32, time::Duration};
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::client_ip::rate_key;
 use crate::{
     config::LimitsConfig,
-    protocol::{HostKey, IntentRequest, PairId},
+    protocol::{HostKey, IntentRequest, PairId, TopicId},
 };
 
 /// How often those that came back to their full allowance are forgotten.
@@ -25,6 +25,7 @@ pub struct Limits {
     /// From all addresses: else a stranger would have as many times the above as addresses.
     pairs: DefaultKeyedRateLimiter<PairId>,
     hosts: DefaultKeyedRateLimiter<HostKey>,
+    topics: DefaultKeyedRateLimiter<TopicId>,
 }
 
 /// Too many of these, and when there may be another.
@@ -43,6 +44,7 @@ impl Limits {
             repeats: DefaultKeyedRateLimiter::keyed(Quota::per_minute(rules.repeats_per_minute)),
             pairs: DefaultKeyedRateLimiter::keyed(Quota::per_minute(rules.repeats_per_minute_in_all)),
             hosts: DefaultKeyedRateLimiter::keyed(burst(rules.callback_host_per_second)),
+            topics: DefaultKeyedRateLimiter::keyed(burst(rules.topic_per_second)),
         }
     }
 
@@ -53,7 +55,8 @@ impl Limits {
         check(&self.subscribe, &client, "too many requests from this address")?;
         check(&self.repeats, &(client, pair), "too many requests for this pair from this address")?;
         check(&self.pairs, &pair, "too many requests for this pair")?;
-        check(&self.hosts, &host, "hub.callback: too many requests name this host")
+        check(&self.hosts, &host, "hub.callback: too many requests name this host")?;
+        check(&self.topics, &pair.topic, "hub.topic: too many requests name this topic")
     }
 
     pub(super) fn publish(&self, client: IpAddr) -> Result<(), TooMany> {
@@ -68,6 +71,7 @@ impl Limits {
             self.repeats.retain_recent();
             self.pairs.retain_recent();
             self.hosts.retain_recent();
+            self.topics.retain_recent();
         }
     }
 }
@@ -165,5 +169,23 @@ mod tests {
             "{refused:?}"
         );
         assert_eq!(limits.intent(address(3), &intent(3, "http://other.example/cb")), Ok(()));
+    }
+
+    #[test]
+    fn x03_one_topic_is_named_so_often_and_no_more_from_however_many_addresses_and_hosts() {
+        let rules = LimitsConfig {
+            topic_per_second: NonZeroU32::MIN,
+            burst: number(2),
+            callback_host_per_second: number(1000),
+            ..LimitsConfig::default()
+        };
+        let limits = Limits::new(&rules);
+        let ask = |client, topic| {
+            limits.intent(address(client), &intent(topic, &format!("http://reader{client}.example/cb")))
+        };
+        assert_eq!((ask(1, 1), ask(2, 1)), (Ok(()), Ok(())));
+        let refused = ask(3, 1).unwrap_err();
+        assert!(refused.what.contains("hub.topic") && refused.wait <= Duration::from_secs(1), "{refused:?}");
+        assert_eq!(ask(3, 2), Ok(()));
     }
 }

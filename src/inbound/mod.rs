@@ -9,7 +9,9 @@
 //!   explicit `hub.verify=sync`.
 //! - What a handler began is finished on a task of its own: axum drops a handler whose client hung up.
 //! - Errors are `text/plain` with the parameter and the reason, and never the value (S29).
-//! - Bodies, headers, connections and rates are bounded here, before anything is parsed.
+//! - Bodies, headers, connections and rates are bounded here, before anything is parsed; and in time, whatever a client
+//!   sends slowly or does not read.
+//! - No client holds all connections: when they are taken, whoever has the most gives one up.
 
 mod admin;
 mod answer;
@@ -20,6 +22,8 @@ mod limits;
 mod listener;
 mod page;
 mod probes;
+mod seats;
+mod stall;
 
 pub use admin::{AdminParts, Token, router as admin_router};
 pub use credentials::Credentials;

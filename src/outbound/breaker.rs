@@ -10,6 +10,8 @@
 //!
 //! While open nothing is sent. Half-open lets one probe through at a time; a probe whose outcome is never reported
 //! (its task was dropped) is replaced after one pause.
+//!
+//! Besides, a host that said for how long it wants to be left alone is left alone, open or not.
 
 use std::time::Duration;
 
@@ -33,11 +35,19 @@ pub struct BreakerRules {
     pub min_tries: u32,
     /// Between opening and the first probe; doubles with every failed probe, up to ten minutes.
     pub pause: Duration,
+    /// The longest that a host is left alone because it asked for it.
+    pub longest_hold: Duration,
 }
 
 impl Default for BreakerRules {
     fn default() -> Self {
-        Self { failures: 0.8, window: Duration::from_mins(5), min_tries: 20, pause: Duration::from_secs(30) }
+        Self {
+            failures: 0.8,
+            window: Duration::from_mins(5),
+            min_tries: 20,
+            pause: Duration::from_secs(30),
+            longest_hold: Duration::from_mins(1),
+        }
     }
 }
 
@@ -52,7 +62,8 @@ pub enum Gate {
     Wait(Timestamp),
 }
 
-/// What an outcome changed; worth one line in the log, where a failure is not.
+/// What an outcome changed; worth one line in the log, where a failure is not. A probe that failed changes nothing: the
+/// host is as dead as was said before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     Opened,
@@ -64,8 +75,14 @@ pub enum Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Closed,
-    Open { until: Timestamp },
-    HalfOpen { probe_lost_at: Timestamp },
+    Open {
+        until: Timestamp,
+    },
+    /// `is_known` to whoever reads the log: what was said to be half open has to be said to be open again.
+    HalfOpen {
+        probe_lost_at: Timestamp,
+        is_known: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,21 +99,29 @@ pub(super) struct Breaker {
     state: State,
     pause: Duration,
     buckets: [Bucket; BUCKETS],
+    held_until: Timestamp,
 }
 
 impl Breaker {
     pub(super) fn new(rules: &BreakerRules) -> Self {
-        Self { state: State::Closed, pause: rules.pause, buckets: [Bucket::default(); BUCKETS] }
+        Self {
+            state: State::Closed,
+            pause: rules.pause,
+            buckets: [Bucket::default(); BUCKETS],
+            held_until: Timestamp::EPOCH,
+        }
     }
 
     pub(super) fn ask(&mut self, now: Timestamp) -> Gate {
         match self.state {
+            _ if now < self.held_until => Gate::Wait(self.held_until),
             State::Closed => Gate::Go,
-            State::Open { until } | State::HalfOpen { probe_lost_at: until } if now < until => {
+            State::Open { until } | State::HalfOpen { probe_lost_at: until, .. } if now < until => {
                 Gate::Wait(until)
             }
             State::Open { .. } | State::HalfOpen { .. } => {
-                self.state = State::HalfOpen { probe_lost_at: now.after(self.pause) };
+                let is_known = matches!(self.state, State::HalfOpen { is_known: true, .. });
+                self.state = State::HalfOpen { probe_lost_at: now.after(self.pause), is_known };
                 Gate::Probe
             }
         }
@@ -109,7 +134,7 @@ impl Breaker {
                 self.is_over(rules, now).then(|| self.open(now))
             }
             (State::Open { .. }, true) => {
-                self.state = State::HalfOpen { probe_lost_at: now };
+                self.state = State::HalfOpen { probe_lost_at: now, is_known: true };
                 Some(Change::HalfOpened)
             }
             // Sent before the breaker opened; nothing new.
@@ -118,11 +143,18 @@ impl Breaker {
                 *self = Self::new(rules);
                 Some(Change::Closed)
             }
-            (State::HalfOpen { .. }, false) => {
+            (State::HalfOpen { is_known, .. }, false) => {
                 self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE.max(rules.pause));
-                Some(self.open(now))
+                Some(self.open(now)).filter(|_| is_known)
             }
         }
+    }
+
+    /// Lets nothing through before this moment. Says whether something would have been let through until now.
+    pub(super) fn hold(&mut self, now: Timestamp, until: Timestamp) -> bool {
+        let is_new = self.held_until <= now && now < until;
+        self.held_until = self.held_until.max(until);
+        is_new
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -133,8 +165,9 @@ impl Breaker {
     /// seems to want anything from it.
     pub(super) fn is_forgettable(&self, rules: &BreakerRules, now: Timestamp) -> bool {
         match self.state {
+            _ if now < self.held_until => false,
             State::Closed => self.sums(rules, now).1 == 0,
-            State::Open { until } | State::HalfOpen { probe_lost_at: until } => {
+            State::Open { until } | State::HalfOpen { probe_lost_at: until, .. } => {
                 until.after(rules.window.max(LONGEST_PAUSE)) < now
             }
         }
@@ -251,7 +284,7 @@ mod tests {
             pauses.push(until.since(now).as_secs());
             now = until;
             assert_eq!(breaker.ask(now), Gate::Probe);
-            assert_eq!(breaker.report(&rules, now, false), Some(Change::Opened));
+            assert_eq!(breaker.report(&rules, now, false), None, "as dead as before");
         }
         assert_eq!(pauses, [30, 60, 120, 240, 480, 600, 600, 600]);
     }
@@ -272,12 +305,36 @@ mod tests {
         assert_eq!(breaker.ask(START), Gate::Wait(START.after(30 * SECOND)), "the pause did not grow");
         assert_eq!(breaker.report(&rules, START, true), Some(Change::HalfOpened));
         assert_eq!(breaker.ask(START), Gate::Probe, "a sign of life is followed up at once");
+        assert_eq!(breaker.report(&rules, START, false), Some(Change::Opened), "it was said to be half open");
+    }
+
+    #[test]
+    fn d17_a_host_that_asks_for_a_pause_gets_it_open_or_not() {
+        let rules = BreakerRules::default();
+        let until = START.after(60 * SECOND);
+        let mut closed = Breaker::new(&rules);
+        assert!(closed.hold(START, until));
+        assert!(!closed.hold(START, START.after(SECOND)), "it waits already, and for longer");
+        assert_eq!(closed.ask(START), Gate::Wait(until));
+        assert!(!closed.is_forgettable(&rules, START));
+        assert_eq!(closed.ask(until), Gate::Go);
+        assert!(closed.is_forgettable(&rules, until));
+        assert!(!closed.hold(until, until), "no pause at all");
+        let mut open = opened();
+        assert!(open.hold(START, until));
+        assert_eq!(open.ask(START.after(30 * SECOND)), Gate::Wait(until), "not even a probe");
+        assert_eq!(open.ask(until), Gate::Probe);
     }
 
     #[test]
     fn odd_rules_and_times_do_not_panic() {
-        let rules =
-            BreakerRules { failures: f64::NAN, window: Duration::ZERO, min_tries: 0, pause: Duration::MAX };
+        let rules = BreakerRules {
+            failures: f64::NAN,
+            window: Duration::ZERO,
+            min_tries: 0,
+            pause: Duration::MAX,
+            longest_hold: Duration::MAX,
+        };
         let mut breaker = Breaker::new(&rules);
         for now in [Timestamp::MAX, Timestamp::EPOCH, START] {
             assert_eq!(breaker.report(&rules, now, false), None);

@@ -9,6 +9,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use super::breaker::{Breaker, BreakerRules, Change, Gate};
@@ -71,6 +72,14 @@ impl Breakers {
         change
     }
 
+    /// Leaves `host` alone for as long as it asked, up to the longest that is granted. Only a host of which a failure was
+    /// reported is heard. Says for how long, if it is new that it waits.
+    pub fn hold(&self, host: &str, now: Timestamp, wish: Duration) -> Option<Duration> {
+        let pause = wish.min(self.rules.longest_hold);
+        let mut hosts = self.lock();
+        hosts.by_name.get_mut(host)?.hold(now, now.after(pause)).then_some(pause)
+    }
+
     fn note(&self, hosts: &mut Hosts, host: &str, now: Timestamp, ok: bool) -> Option<Change> {
         if let Some(breaker) = hosts.by_name.get_mut(host) {
             let change = breaker.report(&self.rules, now, ok);
@@ -114,8 +123,6 @@ impl Breakers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -128,6 +135,20 @@ mod tests {
         assert!(matches!(breakers.ask("dead", START), Gate::Wait(_)));
         assert_eq!(breakers.ask("alive", START), Gate::Go);
         assert_eq!(breakers.open(), 1);
+    }
+
+    #[test]
+    fn d17_a_pause_is_the_hosts_that_asked_for_it() {
+        let breakers = Breakers::new(BreakerRules::default());
+        let (wish, granted) = (Duration::from_hours(6), Duration::from_mins(1));
+        assert_eq!(breakers.hold("busy", START, wish), None, "nothing was heard of it");
+        breakers.report("busy", START, false);
+        assert_eq!(breakers.hold("busy", START, wish), Some(granted));
+        assert_eq!(breakers.hold("busy", START, wish), None, "it waits already");
+        let until = START.after(granted);
+        assert_eq!(breakers.ask("busy", START), Gate::Wait(until));
+        assert_eq!(breakers.ask("other", START), Gate::Go);
+        assert_eq!(breakers.ask("busy", until), Gate::Go);
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl TcpDialer {
         let (host, port) = target(&uri)?;
         let addresses = match host {
             Host::Address(ip) => vec![ip],
-            Host::Name(name) => self.resolver.addresses(name).await?,
+            Host::Name(name) => self.resolver.addresses(name, port).await?,
         };
         let stream = connect(&addresses, port, deadline).await?;
         Ok(TokioIo::new(stream))

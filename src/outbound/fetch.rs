@@ -29,7 +29,7 @@ use super::{
     decode::codings,
     guard::{Guard, Refusal},
     purposes::PerPurpose,
-    resolver::{JudgedResolver, Resolve, SystemResolver},
+    resolver::{AtPort, JudgedResolver, Resolve, SystemResolver},
     settings::{ClientError, ClientSettings, IDLE_FOR},
     tls,
     transport::{Answer, Outgoing, Purpose, SendError, Sending, Transport},
@@ -41,8 +41,23 @@ const WIRE_SLACK: usize = 1 << 20;
 /// [`Transport`] for fetches.
 #[derive(Debug)]
 pub struct FetchClient {
-    clients: PerPurpose<reqwest::Client>,
+    clients: PerPurpose<Clients>,
     guard: Arc<Guard>,
+}
+
+/// reqwest does not tell the resolver for which port an address is wanted. Whether it is one of our own depends on that,
+/// so each port on which we listen has a client that knows it is asking for it.
+#[derive(Debug)]
+struct Clients {
+    usual: reqwest::Client,
+    by_own_port: Vec<(u16, reqwest::Client)>,
+}
+
+impl Clients {
+    fn to(&self, port: Option<u16>) -> &reqwest::Client {
+        let own = self.by_own_port.iter().find(|(own, _)| Some(*own) == port);
+        own.map_or(&self.usual, |(_, client)| client)
+    }
 }
 
 impl FetchClient {
@@ -67,7 +82,7 @@ impl FetchClient {
         tls: &ClientConfig,
     ) -> Result<Self, ClientError> {
         let user_agent = HeaderValue::from_str(&settings.user_agent).map_err(ClientError::UserAgent)?;
-        let clients = PerPurpose::try_build(|purpose| {
+        let build = |purpose, port| {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "this is the one place, and the guard goes in below"
@@ -78,13 +93,21 @@ impl FetchClient {
                 .retry(retry::never())
                 .no_proxy()
                 .referer(false)
-                .dns_resolver(JudgedResolver::new(Arc::clone(resolve), Arc::clone(&guard), purpose))
+                .dns_resolver(AtPort(
+                    JudgedResolver::new(Arc::clone(resolve), Arc::clone(&guard), purpose),
+                    port,
+                ))
                 .tls_backend_preconfigured(tls.clone())
                 .connect_timeout(settings.connect_timeout)
                 .pool_idle_timeout(IDLE_FOR)
                 .pool_max_idle_per_host(settings.idle_per_host)
                 .build()
                 .map_err(ClientError::Client)
+        };
+        let clients = PerPurpose::try_build(|purpose| {
+            let own_ports = guard.own_ports().map(|port| Ok((port, build(purpose, port)?)));
+            let by_own_port = own_ports.collect::<Result<_, ClientError>>()?;
+            Ok::<_, ClientError>(Clients { usual: build(purpose, 0)?, by_own_port })
         })?;
         Ok(Self { clients, guard })
     }
@@ -100,7 +123,7 @@ impl FetchClient {
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<Answer, SendError> {
         let url = self.judged_url(&outgoing.uri, outgoing.purpose)?;
-        let client = self.clients.of(outgoing.purpose).clone();
+        let client = self.clients.of(outgoing.purpose).to(url.port_or_known_default()).clone();
         let wire = Wire { client, most: outgoing.max_body.saturating_add(WIRE_SLACK) };
         let (max_body, overflow) = (outgoing.max_body, outgoing.overflow);
         let mut request = reqwest::Request::new(outgoing.method, url);

@@ -3,13 +3,14 @@
 //! It judges a URI before anything is looked up, and an address before anything is connected to. Both clients ask it at
 //! the point of connecting, so no caller can forget it; callers may ask it earlier to answer a subscriber at once.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::{Uri, uri::Scheme};
 use ipnet::IpNet;
 
 use super::{
     host::Host,
+    own::OwnListeners,
     ports::PortRules,
     ranges::{RangeName, reached, special_range},
     transport::Purpose,
@@ -25,6 +26,8 @@ pub struct GuardRules {
     /// Allowed for callbacks besides `allow`.
     pub allow_callback: Vec<IpNet>,
     pub ports: PortRules,
+    /// Where this process listens itself, as bound: allowed for nothing (X02).
+    pub own_listeners: Vec<SocketAddr>,
 }
 
 /// Why something must not be connected to. Says which rule, never which address: the text may reach a stranger, who
@@ -40,6 +43,9 @@ pub enum Refusal {
     Host,
     #[error("the address is not public ({0})")]
     Address(RangeName),
+    /// One of our own listeners.
+    #[error("it is the hub's own address")]
+    Own,
 }
 
 impl Refusal {
@@ -50,45 +56,59 @@ impl Refusal {
             Self::Port => "port",
             Self::Host => "host",
             Self::Address(range) => range.label(),
+            Self::Own => "own",
         }
     }
 }
 
 /// The one judge of outgoing connections.
 #[derive(Debug)]
-pub struct Guard(GuardRules);
+pub struct Guard {
+    rules: GuardRules,
+    own: OwnListeners,
+}
 
 impl Guard {
     pub fn new(rules: GuardRules) -> Self {
-        Self(rules)
+        Self { own: OwnListeners::new(&rules.own_listeners), rules }
+    }
+
+    /// Ports on which an address may be one of our own: those who have only the address must ask anew for each of them.
+    pub(super) fn own_ports(&self) -> impl Iterator<Item = u16> {
+        self.own.ports()
     }
 
     /// Judges all that can be judged without looking a name up. A name that passes is judged again by its addresses.
     pub fn judge_uri(&self, uri: &Uri, purpose: Purpose) -> Result<(), Refusal> {
         let (host, port) = target(uri)?;
-        if !self.0.ports.allow(port) {
+        if !self.rules.ports.allow(port) {
             return Err(Refusal::Port);
         }
         match host {
-            Host::Address(ip) => self.judge_address(ip, purpose),
+            Host::Address(ip) => self.judge_address(SocketAddr::new(ip, port), purpose),
             Host::Name(name) if is_localhost(name) => {
-                self.judge_address(Ipv4Addr::LOCALHOST.into(), purpose).or_else(|refusal| {
-                    self.judge_address(Ipv6Addr::LOCALHOST.into(), purpose).map_err(|_same| refusal)
+                self.judge_address((Ipv4Addr::LOCALHOST, port).into(), purpose).or_else(|refusal| {
+                    self.judge_address((Ipv6Addr::LOCALHOST, port).into(), purpose).map_err(|_same| refusal)
                 })
             }
             Host::Name(_) => Ok(()),
         }
     }
 
-    /// Judges one address, by what a connection to it really reaches.
-    pub fn judge_address(&self, ip: IpAddr, purpose: Purpose) -> Result<(), Refusal> {
+    /// Judges one address, by what a connection to it really reaches. Port 0 stands for any on which we do not listen.
+    pub fn judge_address(&self, address: SocketAddr, purpose: Purpose) -> Result<(), Refusal> {
+        let ip = address.ip();
+        let reached = reached(ip);
+        if self.own.have(SocketAddr::new(reached, address.port())) {
+            return Err(Refusal::Own);
+        }
         let Some(range) = special_range(ip) else { return Ok(()) };
         let more = match purpose {
-            Purpose::Fetch => &self.0.allow_fetch,
-            Purpose::Callback => &self.0.allow_callback,
+            Purpose::Fetch => &self.rules.allow_fetch,
+            Purpose::Callback => &self.rules.allow_callback,
         };
-        let reached = reached(ip);
-        let allowed = self.0.allow.iter().chain(more).any(|net| net.contains(&ip) || net.contains(&reached));
+        let allowed =
+            self.rules.allow.iter().chain(more).any(|net| net.contains(&ip) || net.contains(&reached));
         if allowed { Ok(()) } else { Err(Refusal::Address(range)) }
     }
 }
@@ -250,12 +270,45 @@ mod tests {
             allow_callback: net("10.2.0.0/16"),
             ..GuardRules::default()
         });
-        let (fetched, called) = ("10.1.0.1".parse().unwrap(), "10.2.0.1".parse().unwrap());
+        let (fetched, called) = ("10.1.0.1:80".parse().unwrap(), "10.2.0.1:80".parse().unwrap());
         assert_eq!(guard.judge_address(fetched, Purpose::Fetch), Ok(()));
         assert_eq!(guard.judge_address(called, Purpose::Callback), Ok(()));
         let refused = Err(Refusal::Address(RangeName::Private));
         assert_eq!(guard.judge_address(fetched, Purpose::Callback), refused);
         assert_eq!(guard.judge_address(called, Purpose::Fetch), refused);
+    }
+
+    /// X02.
+    #[test]
+    fn our_own_listeners_are_refused_in_every_spelling_and_whatever_is_allowed() {
+        let everything = ["0.0.0.0/0", "::/0"].map(|net| net.parse().unwrap()).to_vec();
+        let own_listeners = ["127.0.0.1:8080", "0.0.0.0:8081"].map(|own| own.parse().unwrap()).to_vec();
+        let guard = Guard::new(GuardRules { allow: everything, own_listeners, ..GuardRules::default() });
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f.0.0.1",
+            "0177.1",
+            "0.0.0.0",
+            "0",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:0:0]",
+            "[64:ff9b::127.0.0.1]",
+        ] {
+            for port in [8080, 8081] {
+                for scheme in ["http", "https"] {
+                    let uri = format!("{scheme}://{host}:{port}/any/path");
+                    assert_eq!(judge(&guard, &uri), Err(Refusal::Own), "{uri}");
+                }
+            }
+            assert_eq!(judge(&guard, &format!("http://{host}:8082/")), Ok(()), "{host}");
+        }
+        for host in ["localhost", "[::1]", "127.0.0.9"] {
+            assert_eq!(judge(&guard, &format!("http://{host}:8081/")), Err(Refusal::Own), "{host}");
+        }
+        assert_eq!(judge(&guard, "http://127.0.0.9:8080/"), Ok(()), "nobody of ours listens there");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! - Redirects are never followed here. Who wants to follow one sends a new request, which is judged anew (F02, D14).
 //! - One deadline covers a request from the look-up of the name to the last byte of the body, and no body is read
 //!   past its cap (X10, F09, D13).
+//! - Nothing is sent to our own listeners, whatever is allowed (X02).
 //! - A connection that was opened under the allow-list for fetches never carries a callback, nor the other way round.
 //! - Errors, labels and `Debug` hold no address, URL or body: a callback's URL is a capability (X06).
 //!
@@ -29,6 +30,7 @@ mod host;
 mod kept;
 mod lanes;
 mod outcome;
+mod own;
 mod ports;
 mod purposes;
 mod ranges;

@@ -74,21 +74,26 @@ pub struct JudgedResolver {
     purpose: Purpose,
 }
 
+/// The same for connections to one port, which is how a client that does not say it has to ask. Port 0 stands for all on
+/// which we do not listen ourselves.
+#[derive(Debug, Clone)]
+pub(super) struct AtPort(pub(super) JudgedResolver, pub(super) u16);
+
 impl JudgedResolver {
     pub fn new(resolve: Arc<dyn Resolve>, guard: Arc<Guard>, purpose: Purpose) -> Self {
         Self { resolve, guard, purpose }
     }
 
-    /// At least one address, all of them allowed, in the order of the answer.
+    /// At least one address, all of them allowed for a connection to this port, in the order of the answer.
     ///
     /// # Errors
     /// [`SendError::Resolve`] if there is no answer, [`SendError::Refused`] if nothing in it is allowed.
-    pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, SendError> {
+    pub async fn addresses(&self, name: &str, port: u16) -> Result<Vec<IpAddr>, SendError> {
         let Ok(found) = self.resolve.resolve(name).await else { return Err(SendError::Resolve) };
         let mut refused = None;
         let mut allowed = Vec::new();
         for ip in found {
-            match self.guard.judge_address(ip, self.purpose) {
+            match self.guard.judge_address(SocketAddr::new(ip, port), self.purpose) {
                 Ok(()) if allowed.len() < ADDRESSES && !allowed.contains(&ip) => allowed.push(ip),
                 Ok(()) => {}
                 Err(refusal) => refused = refused.or(Some(refusal)),
@@ -103,11 +108,11 @@ impl JudgedResolver {
 }
 
 /// reqwest asks this for names only; literal hosts never get here, so the fetch client has judged them before.
-impl reqwest::dns::Resolve for JudgedResolver {
+impl reqwest::dns::Resolve for AtPort {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let resolver = self.clone();
+        let Self(resolver, port) = self.clone();
         Box::pin(async move {
-            let addresses = resolver.addresses(name.as_str()).await?;
+            let addresses = resolver.addresses(name.as_str(), port).await?;
             // Port 0 stands for the port of the URL.
             let addresses: reqwest::dns::Addrs =
                 Box::new(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0)));
@@ -137,7 +142,7 @@ pub(super) mod tests {
         let allow = allow.iter().map(|net| net.parse().unwrap()).collect();
         let guard = Guard::new(GuardRules { allow, ..GuardRules::default() });
         JudgedResolver::new(Arc::new(Always(answer)), Arc::new(guard), Purpose::Fetch)
-            .addresses("name.example")
+            .addresses("name.example", 80)
             .await
     }
 

@@ -24,8 +24,10 @@ use crate::{
 /// Entries remembered of a topic besides those that it shows (F18): years of most feeds. A site that shows other entries
 /// each time would else fill the disk.
 const MOST_REMEMBERED: usize = 50_000;
-/// Entries read in one go, and forgotten in one commit.
+/// Entries read in one go.
 const PAGE: usize = 4096;
+/// Entries forgotten in one commit: few, for each costs memory until the commit ends.
+const FORGOTTEN: usize = 256;
 /// So many entries may be put down of a topic before it is looked whether they are too many: that is a walk over all.
 const UNCOUNTED: usize = 4096;
 /// Topics whose entries are counted. When there are more the counting begins anew, which costs each as many once more.
@@ -100,8 +102,10 @@ impl Publishing {
             commit.push(Record::NamesPut { topic, names, was });
         }
         let limit = now.before(sight_age);
-        for (id, digest, _) in shown.iter().filter(|(_, _, seen)| seen.is_none_or(|seen| seen < limit)) {
-            commit.push(Record::EntrySeen(topic, *id, *digest, now));
+        let unnoted = shown.iter().filter(|(_, _, seen)| seen.is_none_or(|seen| seen < limit));
+        let unnoted: Vec<Version> = unnoted.map(|(id, digest, _)| (*id, *digest)).collect();
+        if !unnoted.is_empty() {
+            commit.push(Record::EntriesSeen(topic, unnoted, now));
         }
         let head = known.map_or(0, |topic| topic.head);
         let made = if is_baseline { Vec::new() } else { news.made };
@@ -158,7 +162,7 @@ impl Publishing {
         let shown = shown.into_iter().map(|(id, digest, _)| (id, digest)).collect();
         let store = &self.parts.store;
         let surplus = store.read(move |store| surplus(store, topic, &shown, MOST_REMEMBERED)).await?;
-        for page in surplus.chunks(PAGE) {
+        for page in surplus.chunks(FORGOTTEN) {
             let forgotten = page.iter().map(|(id, digest)| Record::EntryForgotten(topic, *id, *digest));
             store.commit(forgotten.collect()).await?;
         }

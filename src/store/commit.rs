@@ -60,6 +60,8 @@ pub enum Record {
     },
     PublicationDropped(TopicId, u64),
     EntrySeen(TopicId, EntryId, EntryDigest, Timestamp),
+    /// The same of many at once: a record for each would be large, and a feed may have two hundred thousand.
+    EntriesSeen(TopicId, Vec<(EntryId, EntryDigest)>, Timestamp),
     EntryForgotten(TopicId, EntryId, EntryDigest),
     FanOutPut(FanOutId, FanOut),
     FanOutDone(FanOutId),
@@ -230,6 +232,11 @@ impl Rows {
                 self.remove(keys::by_seq(Table::Contents, topic, seq));
             }
             Record::EntrySeen(topic, id, digest, at) => self.put(keys::entry(topic, id, digest), &at)?,
+            Record::EntriesSeen(topic, versions, at) => {
+                for (id, digest) in versions {
+                    self.put(keys::entry(topic, id, digest), &at)?;
+                }
+            }
             Record::EntryForgotten(topic, id, digest) => self.remove(keys::entry(topic, id, digest)),
             Record::FanOutPut(id, fanout) => self.put(id.key(), &fanout)?,
             Record::FanOutDone(id) => self.remove(id.key()),

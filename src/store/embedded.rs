@@ -15,6 +15,8 @@ use std::{
     },
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     StoreError, StoreOptions,
     acknowledged::Acknowledged,
@@ -24,6 +26,7 @@ use super::{
     measure::{self, Held},
     siblings,
 };
+use crate::octets;
 
 /// The schema this program writes.
 pub(super) const SCHEMA: u32 = 2;
@@ -31,10 +34,12 @@ pub(super) const SCHEMA: u32 = 2;
 const LAST: &[u8] = b"last";
 
 /// One change of one row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Change {
+    #[serde(with = "octets::text")]
     pub(super) key: Vec<u8>,
     /// `None` removes the row.
+    #[serde(with = "octets::optional_text")]
     pub(super) value: Option<Vec<u8>>,
 }
 
@@ -119,6 +124,9 @@ impl Embedded {
         // Where all is gone there is no schema either, and none is written into what is left.
         if shortened.is_none() || store.get(&keys::schema())?.is_some() {
             store.check_schema(&options.path)?;
+        }
+        if shortened.is_none() {
+            store.finish()?;
         }
         Ok((store, shortened))
     }
@@ -244,6 +252,12 @@ impl Embedded {
 
     /// Applies all changes or none of them, in order, and returns when they are on disk. One caller at a time.
     pub(super) fn commit(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), StoreError> {
+        self.apply(changes)?;
+        self.flush()
+    }
+
+    /// Applies all changes or none of them, in order. They should not be [many](super::steps).
+    pub(super) fn apply(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         for Change { key, value } in changes {
             match value {
@@ -251,14 +265,17 @@ impl Embedded {
                 None => batch.remove(key),
             }
         }
+        guarded(|| self.rows.apply_batch(batch))
+    }
+
+    /// Returns when everything that was applied is on disk.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
         let number = self.last.load(Ordering::Relaxed).saturating_add(1);
         // Behind the batch in the log: where this is, the batch is.
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            self.rows.apply_batch(batch)?;
+        guarded(|| {
             self.marks.insert(LAST, &number.to_be_bytes())?;
             self.db.flush()
-        }));
-        written.map_err(|_panic| StoreError::Failed(DAMAGED.to_owned()))?.map_err(failed)?;
+        })?;
         // The engine leaves it to the kernel when the length of its file and the disk's own cache are written: what it
         // calls flushed outlives the program and not a loss of power.
         self.log
@@ -268,6 +285,12 @@ impl Embedded {
         self.last.store(number, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// The engine asserts on some of what it finds damaged.
+fn guarded<T>(work: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.map_err(|_panic| StoreError::Failed(DAMAGED.to_owned()))?.map_err(failed)
 }
 
 /// The first key behind everything that starts with `prefix`.

@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Table {
-    /// Schema version.
+    /// Schema version, and a large commit that is not wholly applied.
     Meta,
     /// topic → [`super::Topic`]
     Topics,
@@ -130,6 +130,11 @@ fn key(table: Table, parts: &[&[u8]]) -> Vec<u8> {
 
 pub(super) fn schema() -> Vec<u8> {
     key(Table::Meta, &[b"schema"])
+}
+
+/// A large commit that is not wholly applied.
+pub(super) fn unfinished() -> Vec<u8> {
+    key(Table::Meta, &[b"unfinished"])
 }
 
 pub(super) fn by_topic(table: Table, topic: TopicId) -> Vec<u8> {

@@ -13,6 +13,7 @@
 //! - One thread writes (`writer`); all commits that gathered while it flushed share the next flush.
 //! - After a write or a flush that failed nothing is acknowledged any more (`health`); a store that was shortened behind
 //!   our back is noticed (`acknowledged`).
+//! - A commit is all or nothing however large it is (`steps`).
 //! - Rows under [`keys::Table::Due`] are hints; the due time inside the primary record is the truth.
 //! - A store that is made of another lies beside its place until it is whole (`siblings`).
 //! - Nothing is written for a successful delivery, and nothing outside this room knows where bytes lie.
@@ -47,6 +48,7 @@ mod publications;
 mod reading;
 mod rescue;
 mod siblings;
+mod steps;
 mod subscriptions;
 mod topics;
 mod verify;

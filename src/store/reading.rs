@@ -60,7 +60,11 @@ impl<'a> Pages<'a> {
         if self.is_over {
             return None;
         }
-        let limit = if matches!(self.table, Table::Documents | Table::Contents) { BODIES } else { PAGE };
+        let limit = if matches!(self.table, Table::Documents | Table::Publications | Table::Contents) {
+            BODIES
+        } else {
+            PAGE
+        };
         match self.scan(limit) {
             Ok(rows) => {
                 self.is_over = rows.len() < limit;

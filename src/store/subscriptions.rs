@@ -83,6 +83,23 @@ impl Store {
             .collect()
     }
 
+    /// Up to `limit` subscriptions of all topics in key order, after the given one.
+    pub fn all_subscriptions(
+        &self,
+        after: Option<PairId>,
+        limit: usize,
+    ) -> Result<Vec<(PairId, Subscription)>, StoreError> {
+        let after = after.map(|pair| keys::by_pair(Table::Subscriptions, pair));
+        let rows = self.kv.scan(&[Table::Subscriptions.byte()], after.as_deref(), limit)?;
+        rows.iter()
+            .map(|(key, value)| {
+                let pair =
+                    read_pair(key).ok_or(StoreError::Damaged { table: Table::Subscriptions.name() })?;
+                Ok((pair, codec::decode(Table::Subscriptions, value)?))
+            })
+            .collect()
+    }
+
     /// Up to `limit` topics that somebody subscribes to, each as one of its subscribers spells it, after the given one.
     pub fn subscribed_topics(
         &self,
@@ -126,6 +143,12 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// The key of a subscription.
+fn read_pair(key: &[u8]) -> Option<PairId> {
+    let mut reader = keys::Reader::of(key)?;
+    Some(PairId { topic: reader.topic()?, callback: reader.callback()? })
 }
 
 /// The callback in a key of the shape topic, callback.

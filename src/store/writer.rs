@@ -20,6 +20,7 @@ use super::{
     Commit, StoreError,
     embedded::{Change, Embedded},
     health::Health,
+    steps::LARGE,
 };
 
 /// Commits waiting for the writer; more than this and whoever submits waits too.
@@ -122,20 +123,26 @@ async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Durat
         }
         let mut answers = Vec::with_capacity(group.len());
         let mut changes = Vec::new();
+        let mut written = Ok(());
+        health.writing();
         for Job { changes: wanted, done } in group.drain(..) {
-            changes.extend(wanted);
             answers.push(done);
+            if wanted.len() <= LARGE {
+                changes.extend(wanted);
+            } else if !health.has_failed() {
+                // On its own, behind what came before it.
+                let before = mem::take(&mut changes);
+                written = written.and_then(|()| kv.apply(before)).and_then(|()| kv.apply_large(wanted));
+            }
         }
         // After a write that failed the engine is not touched again: some of its errors leave a gap in its log, and a
         // flush behind a gap waits for ever instead of failing.
         let outcome = if health.has_failed() {
             Err(StoreError::ReadOnly)
         } else {
-            health.writing();
-            let outcome = kv.commit(changes);
-            health.written();
-            outcome
+            written.and_then(|()| kv.commit(changes))
         };
+        health.written();
         if let Err(failure) = &outcome
             && health.fail(failure.to_string())
         {

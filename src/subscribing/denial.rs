@@ -124,6 +124,7 @@ impl Subscribing {
         if let Some(lease_due) = store.subscription(pair)?.as_ref().map(Subscription::lease_due) {
             let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
             commit.push(Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due });
+            self.shares.ended(&intent.callback);
         }
         info!(topic = intent.topic.as_str(), callback = %intent.callback, reason, "subscription denied");
         let intent = PendingIntent { due_at: now, attempts: 0, denied: Some(reason.to_owned()), ..intent };

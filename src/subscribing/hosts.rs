@@ -75,7 +75,7 @@ impl Subscribing {
 }
 
 /// The callback's host as a key.
-fn host_id(callback: &CallbackUrl) -> [u8; 16] {
+pub(super) fn host_id(callback: &CallbackUrl) -> [u8; 16] {
     let digest: [u8; 32] = Sha256::digest(callback.host_key().as_str()).into();
     let mut id = [0; 16];
     for (to, from) in id.iter_mut().zip(digest) {

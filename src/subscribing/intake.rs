@@ -9,7 +9,7 @@ use tracing::debug;
 use super::{Subscribing, denial::Examined, policy::Forbidden, under_way::Asking, verify::LANE_PATIENCE};
 use crate::{
     clock::Timestamp,
-    protocol::{IntentRequest, PairId, Situation, Verdict, VerifyMode},
+    protocol::{IntentRequest, Mode, PairId, Situation, Verdict, VerifyMode},
     store::{PendingIntent, Record, StoreError},
 };
 
@@ -40,6 +40,9 @@ pub enum Unaccepted {
     /// 429: too many requests name this host.
     #[error("hub.callback: too many requests wait for this host; try again later")]
     TooManyForHost,
+    /// 429: the host has as many subscriptions as one may have.
+    #[error("hub.callback: this host has too many subscriptions; try again later")]
+    HostHasItsShare,
     /// 503.
     #[error("the hub cannot store the request at this moment; try again")]
     Store(#[from] StoreError),
@@ -49,6 +52,13 @@ impl Subscribing {
     /// Accepts a request or says why not. When it returns [`Accepted`], what was accepted is on disk.
     pub async fn accept(self: &Arc<Self>, request: IntentRequest) -> Result<Accepted, Unaccepted> {
         self.check(&request)?;
+        // What is there already can be renewed, and left.
+        if request.mode == Mode::Subscribe
+            && self.parts.store.subscription(request.pair())?.is_none()
+            && self.has_its_share(&request.callback)
+        {
+            return Err(Unaccepted::HostHasItsShare);
+        }
         if request.verify == VerifyMode::Sync {
             match self.sync.try_acquire() {
                 Ok(_permit) => match self.verify_now(&request).await {

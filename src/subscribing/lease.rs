@@ -49,7 +49,9 @@ impl Subscribing {
             info!(topic = subscription.topic.as_str(), callback = %subscription.callback, "lease ended");
             self.parts.metrics.leases_ended.inc();
             let ended = Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due };
-            return store.commit(ended.into()).await;
+            store.commit(ended.into()).await?;
+            self.shares.ended(&subscription.callback);
+            return Ok(());
         }
         let expires_at =
             if subscription.is_active_at(now) { subscription.expires_at } else { now.after(GRACE) };

@@ -17,6 +17,7 @@ mod lease;
 mod pending;
 mod policy;
 mod settle;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod under_way;
@@ -44,6 +45,7 @@ use crate::{
 };
 use answering::Answering;
 use pending::PendingCounts;
+use shares::Shares;
 use under_way::UnderWay;
 
 /// What the room is built from.
@@ -60,6 +62,8 @@ pub struct Parts {
     pub verification: VerificationConfig,
     /// Pending intents of one callback host (X03).
     pub per_callback_host: usize,
+    /// Subscriptions of one callback host (X03).
+    pub subscriptions_per_callback_host: usize,
     /// Whether a topic has to name this hub (L10).
     pub topics_must_name_this_hub: bool,
     /// Who fetches topics, and who sends what is due after a hold.
@@ -75,6 +79,7 @@ pub struct Subscribing {
     parts: Parts,
     leases: LeaseRules,
     pending: PendingCounts,
+    shares: Shares,
     /// Synchronous verifications under way (S13).
     sync: Semaphore,
     under_way: UnderWay,
@@ -91,6 +96,7 @@ impl Subscribing {
         Ok(Arc::new(Self {
             leases: LeaseRules { min, default, max, refresh_at },
             pending,
+            shares: Shares::default(),
             // Not all of them: who waits for an answer must not hold up those who do not.
             sync: Semaphore::new(parts.verification.concurrency.div_ceil(2)),
             under_way: UnderWay::default(),

@@ -29,6 +29,13 @@ impl Subscribing {
                 reason: format!("this URL is not allowed: {reason}"),
             }
         };
+        // By its URL, under which a proxy may stand in front of the listeners that the guard knows.
+        if is_hub(&self.parts.hub_url, request.topic.as_str()) {
+            return Err(forbidden("hub.topic")("it is the hub itself".to_owned()));
+        }
+        if is_hub(&self.parts.hub_url, request.callback.as_str()) {
+            return Err(forbidden("hub.callback")("it is the hub itself".to_owned()));
+        }
         guard
             .judge_uri(&request.callback.uri(), Purpose::Callback)
             .map_err(|refusal| forbidden("hub.callback")(refusal.to_string()))?;
@@ -37,12 +44,6 @@ impl Subscribing {
         guard
             .judge_uri(&topic, Purpose::Fetch)
             .map_err(|refusal| forbidden("hub.topic")(refusal.to_string()))?;
-        if is_hub(&self.parts.hub_url, request.topic.as_str()) {
-            return Err(forbidden("hub.topic")("it is the hub itself".to_owned()));
-        }
-        if is_hub(&self.parts.hub_url, request.callback.as_str()) {
-            return Err(forbidden("hub.callback")("it is the hub itself".to_owned()));
-        }
         Ok(())
     }
 }

@@ -34,7 +34,9 @@ impl Subscribing {
             asking.is_overtaken() || old.as_ref().is_some_and(|old| old.accepted_at > intent.accepted_at);
         // A refresh of what ended meanwhile renews nothing.
         let is_moot = intent.refresh && old.is_none();
-        if !is_late && !is_moot {
+        let was_there = old.is_some();
+        let is_applied = !is_late && !is_moot;
+        if is_applied {
             self.under_way.overtake(pair, intent.accepted_at);
             // An operator should be able to see who has a secret replaced (X12).
             let secret_changed = old.as_ref().is_some_and(|old| old.secret != intent.secret);
@@ -67,7 +69,13 @@ impl Subscribing {
                 "intent verified"
             );
         }
-        self.settle(pair, intent, commit, is_done, next_lease).await
+        self.settle(pair, intent, commit, is_done, next_lease).await?;
+        match intent.mode {
+            Mode::Subscribe if is_applied && !was_there => self.shares.began(&intent.callback),
+            Mode::Unsubscribe if is_applied && was_there => self.shares.ended(&intent.callback),
+            Mode::Subscribe | Mode::Unsubscribe => {}
+        }
+        Ok(())
     }
 
     /// Makes the end of a verification durable, and then tells who has to know: the lease's agenda, which would sleep
@@ -170,6 +178,7 @@ impl Subscribing {
             if intent.refresh && is_refused && old.accepted_at == intent.accepted_at {
                 let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
                 commit.push(Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due });
+                self.shares.ended(&intent.callback);
             } else if !intent.refresh && old.profile == Profile::P03 && old.refresh_at.is_none() {
                 // This request took the place of the refresh that was under way: it is still owed, or any stranger
                 // could have a 0.3 subscription run out.

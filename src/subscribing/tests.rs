@@ -116,6 +116,7 @@ impl Scene {
             lease: LeaseConfig::default(),
             verification: VerificationConfig::default(),
             per_callback_host: 10,
+            subscriptions_per_callback_host: 10,
             hub_url: "http://hub.example/".to_owned(),
         };
         let room = Subscribing::new(parts).await.unwrap();

@@ -14,6 +14,7 @@ mod cli;
 mod conformance;
 mod delivery;
 mod faults;
+mod hardening;
 mod harness;
 mod isolation;
 mod json_feed;

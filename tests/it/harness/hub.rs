@@ -24,13 +24,14 @@ use super::{
 pub(crate) struct Settings {
     table: Table,
     allow: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Settings {
     /// Short times, and limits that are out of the way.
     pub(crate) fn quick() -> Self {
         let retry = [["100ms"; 8], ["250ms"; 8], ["1s"; 8]].concat();
-        Self { table: Table::new(), allow: vec!["127.0.0.0/8".to_owned()] }
+        Self { table: Table::new(), allow: vec!["127.0.0.0/8".to_owned()], environment: Vec::new() }
             .with("verification", "delay", "20ms")
             .with("verification", "retry", vec!["100ms"; 4])
             .with("verification", "retry_03", vec!["100ms"; 8])
@@ -46,6 +47,7 @@ impl Settings {
             .with("limits", "repeats_per_minute", 100_000)
             .with("limits", "repeats_per_minute_in_all", 100_000)
             .with("limits", "callback_host_per_second", 100_000)
+            .with("limits", "topic_per_second", 100_000)
             .with("limits", "per_callback_host", 100_000)
     }
 
@@ -60,6 +62,12 @@ impl Settings {
     pub(crate) fn with(mut self, section: &str, key: &str, value: impl Into<Value>) -> Self {
         let section = self.table.entry(section).or_insert_with(|| Value::Table(Table::new()));
         section.as_table_mut().unwrap().insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Sets a variable of the hub's environment, which is empty otherwise.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -110,7 +118,7 @@ impl HubUnderTest {
     pub(crate) fn launch(&self) -> Program {
         match &self.conditions {
             Some(conditions) => Program::start_under(conditions, self.home.path(), &self.arguments()),
-            None => Program::start(self.home.path(), &self.arguments()),
+            None => Program::start_in(self.home.path(), &self.arguments(), &self.settings.environment),
         }
     }
 
@@ -186,6 +194,11 @@ impl HubUnderTest {
     /// Waits until the hub has logged these words.
     pub(crate) async fn logged(&self, words: &str) {
         self.running().program.logged(words).await;
+    }
+
+    /// The most memory that the hub had at once so far, in bytes.
+    pub(crate) fn most_memory(&self) -> usize {
+        self.running().program.most_memory()
     }
 
     /// kill -9.

@@ -24,5 +24,5 @@ pub(crate) use publisher::{Page, Publisher, Topic};
 pub(crate) use signature::{sha1_signature, signature};
 pub(crate) use stage::Stage;
 pub(crate) use subscriber::{Callback, Delivery, Reply, Subscriber, Verdict, Verification};
-pub(crate) use wait::{Gate, soon};
+pub(crate) use wait::{Board, Gate, soon};
 pub(crate) use wanted::wanted;

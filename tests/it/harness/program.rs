@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ffi::OsStr,
     io::{BufRead as _, BufReader, Read},
     os::unix::process::ExitStatusExt as _,
     path::Path,
@@ -74,18 +75,24 @@ pub(crate) struct Program {
 
 impl Program {
     /// Runs `hubbub` with these arguments in a folder, with an empty environment.
-    pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: &[S]) -> Self {
+    pub(crate) fn start<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Self {
+        Self::start_in(folder, arguments, &[])
+    }
+
+    /// The same with this in its environment.
+    pub(crate) fn start_in<S: AsRef<OsStr>>(
+        folder: &Path,
+        arguments: &[S],
+        environment: &[(String, String)],
+    ) -> Self {
         let mut program = Command::new(env!("CARGO_BIN_EXE_hubbub"));
         program.args(arguments).env_clear();
+        program.envs(environment.iter().map(|(name, value)| (name, value)));
         Self::of(program.current_dir(folder))
     }
 
     /// The same under conditions that a shell makes: lines of its language that end by becoming `"$0" "$@"`.
-    pub(crate) fn start_under<S: AsRef<std::ffi::OsStr>>(
-        conditions: &str,
-        folder: &Path,
-        arguments: &[S],
-    ) -> Self {
+    pub(crate) fn start_under<S: AsRef<OsStr>>(conditions: &str, folder: &Path, arguments: &[S]) -> Self {
         let mut shell = Command::new("sh");
         shell.args(["-c", conditions, env!("CARGO_BIN_EXE_hubbub")]).args(arguments).env_clear();
         shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
@@ -108,7 +115,7 @@ impl Program {
     }
 
     /// Runs it to its end.
-    pub(crate) async fn run<S: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: &[S]) -> Ended {
+    pub(crate) async fn run<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Ended {
         Self::start(folder, arguments).result().await
     }
 
@@ -157,6 +164,13 @@ impl Program {
 
     pub(crate) fn stderr(&self) -> String {
         self.printed.look(|printed| joined(&printed.err))
+    }
+
+    /// The most memory that it had at once so far, in bytes.
+    pub(crate) fn most_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        1024 * most.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
     }
 
     /// Whether more was printed than is kept.

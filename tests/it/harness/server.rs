@@ -19,6 +19,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, rustls};
 
+use super::wait::Board;
+
 /// A request, read to its end.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -45,6 +47,8 @@ pub(crate) struct Server {
     _reservation: TcpSocket,
     accepting: Mutex<JoinSet<()>>,
     tls: Option<TlsAcceptor>,
+    /// Handshakes that came to nothing.
+    refused: Arc<Board<usize>>,
 }
 
 impl fmt::Debug for Server {
@@ -59,9 +63,19 @@ impl Server {
         Self::with_tls(host, None)
     }
 
-    /// The same for a server that speaks TLS, with a certificate of its own making for this name.
-    pub(crate) fn reserve_tls(host: Ipv4Addr, name: &str) -> Self {
-        Self::with_tls(host, Some(self_signed(name)))
+    /// The same for a server that speaks TLS.
+    pub(crate) fn reserve_tls(host: Ipv4Addr, tls: TlsAcceptor) -> Self {
+        Self::with_tls(host, Some(tls))
+    }
+
+    /// Speaks TLS in another way from its next start on.
+    pub(crate) fn speak(&mut self, tls: TlsAcceptor) {
+        self.tls = Some(tls);
+    }
+
+    /// Waits until so many handshakes came to nothing.
+    pub(crate) async fn refused(&self, count: usize) {
+        self.refused.until(&format!("{count} handshakes to fail"), |refused| *refused >= count).await;
     }
 
     fn with_tls(host: Ipv4Addr, tls: Option<TlsAcceptor>) -> Self {
@@ -71,6 +85,7 @@ impl Server {
             _reservation: reservation,
             accepting: Mutex::new(JoinSet::new()),
             tls,
+            refused: Arc::new(Board::new(0)),
         }
     }
 
@@ -81,7 +96,9 @@ impl Server {
     /// Begins to listen.
     pub(crate) fn start<P: Peer>(&self, peer: &Arc<P>) {
         let listener = bound(self.address).listen(4096).unwrap();
-        self.accepting.lock().unwrap().spawn(accept(listener, Arc::clone(peer), self.tls.clone()));
+        let refused = Arc::clone(&self.refused);
+        let accepting = accept(listener, Arc::clone(peer), self.tls.clone(), refused);
+        self.accepting.lock().unwrap().spawn(accepting);
     }
 
     /// Closes the port and every connection. Returns when new connections are refused.
@@ -99,7 +116,7 @@ fn bound(address: SocketAddr) -> TcpSocket {
 }
 
 /// A certificate that nobody vouches for.
-fn self_signed(name: &str) -> TlsAcceptor {
+pub(crate) fn self_signed(name: &str) -> TlsAcceptor {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -108,30 +125,39 @@ fn self_signed(name: &str) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config.unwrap()))
 }
 
-async fn accept<P: Peer>(listener: TcpListener, peer: Arc<P>, tls: Option<TlsAcceptor>) {
+async fn accept<P: Peer>(
+    listener: TcpListener,
+    peer: Arc<P>,
+    tls: Option<TlsAcceptor>,
+    refused: Arc<Board<usize>>,
+) {
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let (stream, _) = accepted.unwrap();
-                connections.spawn(greet(stream, Arc::clone(&peer), tls.clone()));
+                connections.spawn(greet(stream, Arc::clone(&peer), tls.clone(), Arc::clone(&refused)));
             }
             Some(ended) = connections.join_next() => ended.unwrap(),
         }
     }
 }
 
-async fn greet<P: Peer>(stream: TcpStream, peer: Arc<P>, tls: Option<TlsAcceptor>) {
+async fn greet<P: Peer>(
+    stream: TcpStream,
+    peer: Arc<P>,
+    tls: Option<TlsAcceptor>,
+    refused: Arc<Board<usize>>,
+) {
     stream.set_nodelay(true).unwrap();
     match tls {
         None => serve(stream, peer).await,
         // A client that does not like the certificate goes without a word.
-        Some(tls) => {
-            if let Ok(stream) = tls.accept(stream).await {
-                serve(stream, peer).await;
-            }
-        }
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => serve(stream, peer).await,
+            Err(_) => refused.change(|refused| *refused += 1),
+        },
     }
 }
 

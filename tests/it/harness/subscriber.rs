@@ -11,10 +11,11 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use url::form_urlencoded;
 
 use super::{
-    server::{Answer, Asked, Peer, Server, bare, with_body},
+    server::{Answer, Asked, Peer, Server, bare, self_signed, with_body},
     wait::{Board, Gate},
 };
 
@@ -297,8 +298,13 @@ impl Subscriber {
 
     /// Speaks TLS, with a certificate for `localhost` that nobody vouches for.
     pub(crate) fn start_self_signed() -> Self {
+        Self::start_tls(self_signed("localhost"))
+    }
+
+    /// Speaks TLS, as `localhost`.
+    pub(crate) fn start_tls(tls: TlsAcceptor) -> Self {
         let desk = Arc::new(Desk(Board::new(Books::default())));
-        let server = Server::reserve_tls(Ipv4Addr::LOCALHOST, "localhost");
+        let server = Server::reserve_tls(Ipv4Addr::LOCALHOST, tls);
         server.start(&desk);
         Self { origin: format!("https://localhost:{}", server.address().port()), desk, server }
     }
@@ -306,6 +312,16 @@ impl Subscriber {
     /// Closes the port and every connection: from now on connections are refused.
     pub(crate) async fn go_down(&self) {
         self.server.stop().await;
+    }
+
+    /// Speaks TLS in another way from when it comes up again.
+    pub(crate) fn speak(&mut self, tls: TlsAcceptor) {
+        self.server.speak(tls);
+    }
+
+    /// Waits until so many handshakes came to nothing.
+    pub(crate) async fn refused(&self, count: usize) {
+        self.server.refused(count).await;
     }
 
     /// Listens again, on the same port.

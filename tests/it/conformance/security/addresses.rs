@@ -122,9 +122,41 @@ async fn x02_the_hub_itself_is_neither_topic_nor_callback() {
     }
     let with_password = hub.replace("http://", "http://user:password@");
     stage.hub.post(&Form::intent("subscribe", &topic.url(), &with_password)).await.expect(403);
-    // Others on the same host and port are others.
-    stage.hub.post(&Form::intent("subscribe", &format!("{hub}/livez"), &callback.url())).await.expect(202);
-    callback.confirmed(1).await;
+}
+
+/// Whatever else is under the addresses of the hub's own listeners is not called either, although the range is allowed:
+/// not by an address in any spelling, and not by a name, which is known for ours when it has been looked up (X02).
+#[tokio::test]
+async fn x02_the_hubs_own_listeners_are_never_called() {
+    let stage = Stage::set().await;
+    let (topic, callback) = (stage.publisher.topic("/text"), stage.subscriber.callback("/cb"));
+    let admin = stage.hub.admin("/api/status");
+    for url in [stage.hub.at("/livez"), admin.clone()] {
+        for host in ["127.0.0.1", "127.1", "0x7f.0.0.1", "2130706433", "[::ffff:7f00:1]", "localhost"] {
+            let url = url.replace("127.0.0.1", host);
+            for form in [
+                Form::intent("subscribe", &url, &callback.url()),
+                Form::intent("subscribe", &topic.url(), &url),
+            ] {
+                let answer = stage.hub.post(&form).await.expect(403);
+                assert!(answer.text.contains("the hub's own address"), "{url}: {answer:?}");
+            }
+        }
+    }
+    // Leaving is never refused, and calls nobody all the same.
+    stage.hub.post(&Form::intent("unsubscribe", &topic.url(), &admin).sync()).await.expect(409);
+    stage.subscribe_03(&topic, &callback).await;
+}
+
+/// A redirect is one more way to name them (X02).
+#[tokio::test]
+async fn x02_no_redirect_leads_to_the_hubs_own_listeners() {
+    let stage = Stage::set().await;
+    let (topic, callback) = stage.subscribed("/text").await;
+    topic.put(Page::redirect(302, &stage.hub.admin("/")));
+    stage.ping(&topic).await;
+    topic.fetched(1).await;
+    stage.got_only(0, &topic, &callback).await;
 }
 
 /// A certificate that nobody vouches for ends the connection before a word is said, unless the operator named its host.
