@@ -13,8 +13,10 @@ impl Config {
     pub fn fit(&mut self, files: u64) -> bool {
         let room = files.saturating_sub(RESERVED);
         let wanted = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        // Both listeners take as many; a delivery or verification may have a spare connection beside it.
+        // Both listeners take as many, and as many may be on their way out; a delivery or verification may have a spare connection beside it.
         let all = [
+            self.server.max_connections,
+            self.server.max_connections,
             self.server.max_connections,
             self.server.max_connections,
             self.delivery.concurrency,

@@ -55,7 +55,8 @@ pub struct Listening {
 /// Serves until the stop, then lets open requests end.
 pub async fn serve(listener: TcpListener, router: Router, rules: Listening, tasks: Tasks) {
     let seats = Seats::new(rules.max_connections);
-    let doormen = Arc::new(Semaphore::new(TURNED_AWAY));
+    // Each holds a file as well.
+    let doormen = Arc::new(Semaphore::new(TURNED_AWAY.min(rules.max_connections)));
     let graceful = GracefulShutdown::new();
     let stop = tasks.stopping().clone();
     loop {
