@@ -3,12 +3,19 @@
 //!
 //! In an amount of memory that does not grow with hosts or subscriptions: a table of several rows, in each of which a
 //! host counts in one column. Others may count there too, so the least of its columns is at most too much, by about a
-//! sixteen-thousandth of all subscriptions. Which subscriptions there are is known to the store alone; it is gone
-//! through at the start, and again when somebody is turned away, in case some have ended that were not seen to.
+//! sixteen-thousandth of all subscriptions.
+//!
+//! Which subscriptions there are is known to the store alone, and going through a million of them takes a minute and a
+//! hundred megabytes of cache, which a hub that was just started has better uses for. So they are counted once a host has
+//! got a hundredth of what it may have since the start, or one: it may have that much too much. And again when somebody is turned
+//! away, in case some have ended that were not seen to.
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,6 +39,8 @@ const PAGE: usize = 512;
 const BREATH: Duration = Duration::from_millis(5);
 /// From one count to the next at least.
 const RECOUNT: Duration = Duration::from_mins(5);
+/// The part of its share that a host may get after a start before all are counted.
+const UNCOUNTED: usize = 100;
 
 /// Counts by host.
 #[derive(Debug)]
@@ -73,6 +82,7 @@ fn cells(host: [u8; 16]) -> [usize; ROWS] {
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     tables: Mutex<(Table, Option<Table>)>,
+    is_counted: AtomicBool,
     doubted: Notify,
 }
 
@@ -109,6 +119,7 @@ impl Shares {
             let is_last = page.len() < PAGE;
             self.add(&page, is_last);
             if is_last {
+                self.is_counted.store(true, Ordering::Relaxed);
                 return Ok(());
             }
             sleep(BREATH).await;
@@ -138,34 +149,36 @@ impl Subscribing {
     /// Whether one more subscription would be too many for its callback's host. What may become one counts.
     pub(super) fn has_its_share(&self, callback: &CallbackUrl) -> bool {
         let pending = self.pending.of(&callback.host_key());
-        let is_over =
-            self.shares.of(callback).saturating_add(pending) >= self.parts.subscriptions_per_callback_host;
-        if is_over {
+        let (has, share) = (self.shares.of(callback), self.parts.subscriptions_per_callback_host);
+        let is_over = has.saturating_add(pending) >= share;
+        if is_over || (has >= share / UNCOUNTED && !self.shares.is_counted.load(Ordering::Relaxed)) {
             self.shares.doubt();
         }
         is_over
     }
 
-    /// Counts now, and whenever that is in doubt, until the stop.
+    /// Counts whenever it is in doubt how many there are, until the stop.
     pub async fn count_shares(self: Arc<Self>, stop: CancellationToken) -> Result<(), Infallible> {
         let mut counted_at = None;
         loop {
-            let counting = self.shares.count(&self.parts.store);
-            match stop.run_until_cancelled(counting).await {
-                Some(Ok(())) => debug!("the subscriptions of callback hosts counted"),
-                Some(Err(error)) => warn!(%error, "the subscriptions of callback hosts could not be counted"),
-                None => return Ok(()),
-            }
             // A refusal that was due to what ended long ago is put right at once; the next such waits.
             let doubted = async {
                 self.shares.doubted.notified().await;
                 if let Some(pause) = counted_at.map(|at: Instant| RECOUNT.saturating_sub(at.elapsed())) {
                     sleep(pause).await;
                 }
-                counted_at = Some(Instant::now());
+                if self.shares.is_counted.load(Ordering::Relaxed) {
+                    counted_at = Some(Instant::now());
+                }
             };
             if stop.run_until_cancelled(doubted).await.is_none() {
                 return Ok(());
+            }
+            let counting = self.shares.count(&self.parts.store);
+            match stop.run_until_cancelled(counting).await {
+                Some(Ok(())) => debug!("the subscriptions of callback hosts counted"),
+                Some(Err(error)) => warn!(%error, "the subscriptions of callback hosts could not be counted"),
+                None => return Ok(()),
             }
         }
     }
