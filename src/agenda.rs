@@ -117,6 +117,9 @@ impl Agenda {
     pub async fn run<W: Work>(&self, work: Arc<W>, stop: CancellationToken) -> Result<(), StoreError> {
         let mut running = Running::default();
         while !stop.is_cancelled() {
+            // Where nothing can be noted any more it is better to stop, and be started anew.
+            let Some(writable) = stop.run_until_cancelled(self.store.writable()).await else { break };
+            writable?;
             let filled = self.fill(&work, &mut running).await?;
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -139,10 +142,6 @@ impl Agenda {
 
     /// Starts what is due and there is room for.
     async fn fill<W: Work>(&self, work: &Arc<W>, running: &mut Running) -> Result<Filled, StoreError> {
-        // What is done now could not be noted, and would be done again and again: better to stop, and be started anew.
-        if !self.store.is_writable() {
-            return Err(StoreError::ReadOnly);
-        }
         // Until the answer is known, every poke counts.
         self.poke.asleep_until.store(u64::MAX, Ordering::SeqCst);
         let kind = self.kind;

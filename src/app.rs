@@ -39,6 +39,8 @@ const MEASURE_STORE: Duration = Duration::from_mins(1);
 /// How often the time is noted: so much later than it might, what waits is done after a crash that comes together with a
 /// clock that is set back.
 const NOTE_TIME: Duration = Duration::from_secs(10);
+/// Where no more than these fit among the files, no connection is kept for the next request.
+const FEW_DELIVERIES: usize = 32;
 /// How long a stop may take after its deadline, for the last flush.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
 
@@ -115,8 +117,7 @@ impl App {
         admin: TcpListener,
     ) -> Result<Self> {
         let files = raise_file_limit();
-        let is_tight = config.fit(files);
-        if is_tight {
+        if config.fit(files) {
             let (inbound, deliveries) = (config.server.max_connections, config.delivery.concurrency);
             warn!(
                 files,
@@ -142,6 +143,7 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let services = {
             // A connection that waits for the next request is a file that another host could use.
+            let is_tight = config.delivery.concurrency < FEW_DELIVERIES;
             let spare = if is_tight { 0 } else { config.hosts.connections };
             let clients = Clients::build(&config, spare, &hub_url, own_listeners)?;
             Services::build(&config, clients, &seams, &store, &tasks, &metrics, &hub_url).await?

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
 use super::{
@@ -32,20 +33,29 @@ pub(super) struct Delivery {
     pub(super) _counted: Counted,
 }
 
-/// Counts among those in flight, from the moment it waits for its lane to the end of its request.
+/// Counts in a gauge as long as it lives: a delivery from the moment it waits for its lane to the end of its request, or
+/// a fan-out that is under way.
 #[derive(Debug)]
-pub(super) struct Counted(Arc<Metrics>);
+pub(super) struct Counted(Gauge);
 
 impl Counted {
-    pub(super) fn by(metrics: &Arc<Metrics>) -> Self {
-        metrics.deliveries_in_flight.inc();
-        Self(Arc::clone(metrics))
+    pub(super) fn by(metrics: &Metrics) -> Self {
+        Self::on(&metrics.deliveries_in_flight)
+    }
+
+    pub(super) fn running(metrics: &Metrics) -> Self {
+        Self::on(&metrics.fan_outs_running)
+    }
+
+    fn on(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.deliveries_in_flight.dec();
+        self.0.dec();
     }
 }
 

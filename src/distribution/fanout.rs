@@ -90,9 +90,8 @@ impl Distribution {
         let mut running = Running::default();
         let mut is_news = true;
         while !stop.is_cancelled() {
-            if !self.parts.store.is_writable() {
-                return Err(StoreError::ReadOnly);
-            }
+            let Some(writable) = stop.run_until_cancelled(self.parts.store.writable()).await else { break };
+            writable?;
             if is_news {
                 self.start_fanouts(&mut running).await?;
             }
@@ -140,22 +139,20 @@ impl Distribution {
 
     /// Runs the fan-outs of one topic, oldest first, until there is none left.
     async fn run_topic(self: Arc<Self>, topic: TopicId) {
-        while !self.parts.tasks.stopping().is_cancelled() {
-            let step = async {
-                if !self.parts.store.is_writable() {
-                    return Err(StoreError::ReadOnly);
-                }
+        let stop = self.parts.tasks.stopping();
+        while let Some(writable) = stop.run_until_cancelled(self.parts.store.writable()).await {
+            let ran = async {
+                writable?;
                 let Some(id) = self.parts.store.next_fanout(topic)? else { return Ok(false) };
                 Arc::clone(&self).run_one(id).await?;
                 Ok::<_, StoreError>(true)
             };
-            match step.await {
+            match ran.await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
                     warn!(%error, "a fan-out met a store that fails and waits");
                     sleep(STORE_PAUSE).await;
-                    return;
                 }
             }
         }
@@ -170,9 +167,9 @@ impl Distribution {
             return store.commit(Record::FanOutDone(id).into()).await;
         };
         let began = Instant::now();
-        self.parts.metrics.fan_outs_running.inc();
+        let counted = Counted::running(&self.parts.metrics);
         let ended = FanOutRun::new(&self, id, fanout, publication, content).run().await;
-        self.parts.metrics.fan_outs_running.dec();
+        drop(counted);
         if ended? {
             self.parts.metrics.fan_out_seconds.observe(began.elapsed().as_secs_f64());
         }
@@ -225,6 +222,15 @@ struct FanOutRun<'a> {
     sweep_at: usize,
 }
 
+impl Drop for FanOutRun<'_> {
+    /// However it ends, its couriers take nothing more.
+    fn drop(&mut self) {
+        for queue in self.queues.values() {
+            queue.clear();
+        }
+    }
+}
+
 impl<'a> FanOutRun<'a> {
     fn new(
         distribution: &'a Arc<Distribution>,
@@ -261,10 +267,12 @@ impl<'a> FanOutRun<'a> {
             report,
         };
         let went = self.go_through(&mut window, &Arc::new(errand), &mut reports).await;
-        if went.is_err() && parts.store.is_writable() {
+        if went.is_err() {
             // What was settled is not done again, and nobody goes on with it beside whoever takes it up.
             self.call_back(&mut window, &mut reports).await;
-            self.save(window.checkpoint()).await?;
+            if parts.store.is_writable() {
+                self.save(window.checkpoint()).await?;
+            }
         }
         went
     }

@@ -35,11 +35,10 @@ fn is_of_this_machine(ip: IpAddr) -> bool {
         return true;
     }
     let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let source = UdpSocket::bind((any, 0)).and_then(|socket| {
-        // The port means nothing: nobody is spoken to.
-        socket.connect((ip, 9))?;
-        socket.local_addr()
-    });
+    // Without a socket to ask with, out of files mostly, it had better be ours.
+    let Ok(socket) = UdpSocket::bind((any, 0)) else { return true };
+    // The port means nothing: nobody is spoken to.
+    let source = socket.connect((ip, 9)).and_then(|()| socket.local_addr());
     source.is_ok_and(|source| source.ip() == ip)
 }
 

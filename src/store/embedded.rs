@@ -57,7 +57,8 @@ impl Deref for Octets {
 
 /// Milliseconds between two turns of the engine's own flusher. What is committed is flushed long before; but nothing else
 /// moves rows out of the log's half-empty segments. Without it 100 pings a second to 1,000 topics had 5 MiB of rows take
-/// 40 MiB more of the disk each minute.
+/// 40 MiB more of the disk each minute. Only where a store is worked on: on a damaged one it may panic, and closing the
+/// store would then wait for it for ever.
 const CLEAN_EVERY: u64 = 1000;
 
 /// An open database.
@@ -77,21 +78,22 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Opens or makes a store.
+    /// Opens or makes a store to work on.
     pub(super) fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let (store, lost) = Self::open_whatever_is_left(options)?;
+        let (store, lost) = Self::open_whatever_is_left(options, Some(CLEAN_EVERY))?;
         lost.map_or(Ok(store), Err)
     }
 
     /// The same, of which rows may be gone: the error that a hub would be refused with comes beside it.
     pub(super) fn open_whatever_is_left(
         options: &StoreOptions,
+        clean_every: Option<u64>,
     ) -> Result<(Self, Option<StoreError>), StoreError> {
         folder::prepare(&options.path)?;
         let config = sled::Config::new()
             .path(&options.path)
             .cache_capacity(options.cache_bytes)
-            .flush_every_ms(Some(CLEAN_EVERY))
+            .flush_every_ms(clean_every)
             .mode(sled::Mode::HighThroughput);
         let unreadable = |reason: String| StoreError::Unreadable { path: options.path.clone(), reason };
         // sled asserts on some damaged files; a start that fails must say so in words.
@@ -131,16 +133,16 @@ impl Embedded {
         Ok((store, shortened))
     }
 
-    /// Opens a store that is there; makes none.
+    /// Opens a store that is there, to read it; makes none.
     pub(super) fn open_existing(options: &StoreOptions) -> Result<Self, StoreError> {
-        Self::must_exist(options)?;
-        Self::open(options)
+        let (store, lost) = Self::open_damaged(options)?;
+        lost.map_or(Ok(store), Err)
     }
 
     /// Opens what is left of a store, to save it.
     pub(super) fn open_damaged(options: &StoreOptions) -> Result<(Self, Option<StoreError>), StoreError> {
         Self::must_exist(options)?;
-        Self::open_whatever_is_left(options)
+        Self::open_whatever_is_left(options, None)
     }
 
     fn must_exist(options: &StoreOptions) -> Result<(), StoreError> {
@@ -265,12 +267,14 @@ impl Embedded {
                 None => batch.remove(key),
             }
         }
+        self.health.writing();
         guarded(|| self.rows.apply_batch(batch))
     }
 
     /// Returns when everything that was applied is on disk.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         let number = self.last.load(Ordering::Relaxed).saturating_add(1);
+        self.health.writing();
         // Behind the batch in the log: where this is, the batch is.
         guarded(|| {
             self.marks.insert(LAST, &number.to_be_bytes())?;

@@ -89,6 +89,9 @@ use writer::Writer;
 
 use crate::clock::Timestamp;
 
+/// How often it is looked whether a write that hangs has ended.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -127,11 +130,12 @@ impl Store {
     /// Opens or creates the store; refuses one that another process holds, that is damaged, or that is newer.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let kv = Arc::new(Embedded::open(options)?);
-        let writer = Arc::new(Writer::start(Arc::clone(&kv), options.gather)?);
+        let subscription_changes = Arc::default();
+        let writer = Writer::start(Arc::clone(&kv), options.gather, Arc::clone(&subscription_changes))?;
         Ok(Self {
             kv,
-            writer,
-            subscription_changes: Arc::default(),
+            writer: Arc::new(writer),
+            subscription_changes,
             pair_locks: Arc::default(),
             topic_locks: Arc::default(),
         })
@@ -142,12 +146,7 @@ impl Store {
         if commit.is_empty() {
             return Ok(());
         }
-        let touches_subscriptions = commit.touches_subscriptions();
-        let done = self.writer.submit(commit).await;
-        if touches_subscriptions {
-            self.subscription_changes.fetch_add(1, Ordering::SeqCst);
-        }
-        done
+        self.writer.submit(commit).await
     }
 
     /// A number that moves whenever a subscription was put or ended: who holds rows for a while compares it, and reads
@@ -169,6 +168,19 @@ impl Store {
     /// Whether a commit may succeed.
     pub fn is_writable(&self) -> bool {
         self.trouble().is_none()
+    }
+
+    /// Waits while a write hangs: what is done meanwhile could not be noted, and would be done again and again. An error
+    /// where no write will succeed any more.
+    pub async fn writable(&self) -> Result<(), StoreError> {
+        let health = self.kv.health();
+        while !health.has_failed() {
+            if !health.is_stalled() {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(StoreError::ReadOnly)
     }
 
     /// Why no commit can succeed, in words for the operator: `/readyz` asks. It names no path.

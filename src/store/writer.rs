@@ -4,7 +4,10 @@
 use std::{
     mem,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -33,6 +36,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 struct Job {
     changes: Vec<Change>,
+    touches_subscriptions: bool,
     done: oneshot::Sender<Result<(), StoreError>>,
 }
 
@@ -45,7 +49,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(kv: Arc<Embedded>, gather: Duration) -> Result<Self, StoreError> {
+    /// `changed` counts the batches in which subscriptions were put or ended.
+    pub(super) fn start(
+        kv: Arc<Embedded>,
+        gather: Duration,
+        changed: Arc<AtomicU64>,
+    ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let health = Arc::clone(kv.health());
         // A runtime of its own, because waiting for company needs a timer and the flush must block nobody else.
@@ -54,7 +63,7 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || {
                 let _ending = Ending(kv.health());
-                runtime.block_on(write(&kv, queue, gather));
+                runtime.block_on(write(&kv, queue, gather, &changed));
             })
             .map_err(thread_failed)?;
         Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), health })
@@ -64,12 +73,15 @@ impl Writer {
         if self.health.is_stalled() {
             return Err(StoreError::Stalled);
         }
+        let touches_subscriptions = commit.touches_subscriptions();
         let changes = commit.into_changes()?;
         let (done, answer) = oneshot::channel();
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let jobs = jobs.ok_or(StoreError::Closed)?;
         let mut answered = pin!(async {
-            jobs.send(Job { changes, done }).await.map_err(|_closed| StoreError::Closed)?;
+            jobs.send(Job { changes, touches_subscriptions, done })
+                .await
+                .map_err(|_closed| StoreError::Closed)?;
             answer.await.map_err(|_closed| StoreError::Closed)?
         });
         loop {
@@ -108,7 +120,12 @@ fn thread_failed(error: std::io::Error) -> StoreError {
     StoreError::Failed(format!("no thread to write with: {error}"))
 }
 
-async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Duration) {
+async fn write(
+    kv: &Arc<Embedded>,
+    mut queue: mpsc::Receiver<Job>,
+    gather: Duration,
+    subscription_changes: &AtomicU64,
+) {
     let health = kv.health();
     let mut group = Vec::new();
     loop {
@@ -124,9 +141,10 @@ async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Durat
         let mut answers = Vec::with_capacity(group.len());
         let mut changes = Vec::new();
         let mut written = Ok(());
-        health.writing();
-        for Job { changes: wanted, done } in group.drain(..) {
+        let mut touches = false;
+        for Job { changes: wanted, touches_subscriptions, done } in group.drain(..) {
             answers.push(done);
+            touches |= touches_subscriptions;
             if wanted.len() <= LARGE {
                 changes.extend(wanted);
             } else if !health.has_failed() {
@@ -150,6 +168,10 @@ async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Durat
             mem::forget(Arc::clone(kv));
             // Once: a full disk must not fill the log as well.
             error!(error = %failure, "the store cannot write; nothing is acknowledged before a restart");
+        }
+        // Here, because whoever asked may not have waited for it.
+        if touches {
+            subscription_changes.fetch_add(1, Ordering::SeqCst);
         }
         for done in answers {
             // Whoever asked may have gone; the commit stands all the same.
