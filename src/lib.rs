@@ -58,6 +58,7 @@ pub mod outbound;
 pub mod protocol;
 pub mod publishing;
 pub mod random;
+pub mod salmon;
 pub mod store;
 pub mod subscribing;
 pub mod supervise;

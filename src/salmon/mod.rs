@@ -1,0 +1,27 @@
+//! Salmon: replies, follows and the like that swim back up to where a feed came from, signed by their authors.
+//!
+//! Pure: the whole of what is read, judged and written, and nothing of how it comes and goes. Who holds a connection or a
+//! store calls this room.
+//!
+//! | File | What |
+//! |---|---|
+//! | `armor` | base64url as Salmon has it |
+//! | `magic_key`, `private_key` | keys of accounts: `RSA.n.e`, made, taken over, used |
+//! | `magic_envelope` | the envelope: read, verified, sealed, written |
+
+mod armor;
+pub mod magic_envelope;
+pub mod magic_key;
+mod markup;
+pub mod private_key;
+
+pub use magic_envelope::{Envelope, EnvelopeFault, EnvelopeFaultClass, Form, LegacyForm, Verified, seal};
+pub use magic_key::{Exposure, KeyFault, KeySizes, PublicKey};
+pub use private_key::{NewKey, PrivateKey, PrivateKeyFault};
+
+/// A file of the test vectors.
+#[cfg(test)]
+fn fixture(path: &str) -> String {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/salmon/");
+    std::fs::read_to_string(format!("{root}{path}")).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
