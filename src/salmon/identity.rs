@@ -26,7 +26,10 @@ impl Identity {
     /// Reads a URI, or a bare `nick@host` as people and `author/email` write it. `None` if nobody can be looked up by it.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        if text.is_empty() || text.len() > LONGEST || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        if text.is_empty()
+            || text.len() > LONGEST
+            || text.contains(|c: char| c.is_control() || c.is_whitespace())
+        {
             return None;
         }
         let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
@@ -53,7 +56,9 @@ impl Identity {
 
     fn account(text: &str) -> Option<Self> {
         let (nick, host) = text.rsplit_once('@')?;
-        if nick.is_empty() || nick.contains(['@', '/', '?', '#']) || host.contains(['/', '?', '#', '@']) {
+        // RFC 7565 has no other characters in a nickname.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
+        if nick.is_empty() || !nick.bytes().all(is_plain) || host.contains(['/', '?', '#', '\\']) {
             return None;
         }
         let host = authority(&Url::parse(&format!("https://{host}/")).ok()?)?;
@@ -104,6 +109,8 @@ fn authority(url: &Url) -> Option<String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     names: Vec<Identity>,
+    /// Names that nobody can be looked up by, such as a `tag:`.
+    opaque: Vec<String>,
 }
 
 /// What a descriptor says to the claims of an entry.
@@ -115,7 +122,7 @@ pub enum Judgement {
     /// the same names.
     Elsewhere(Vec<Identity>),
     /// The descriptor does not know this name: somebody claims to be somebody else.
-    Denied(Identity),
+    Denied(String),
     /// The descriptor does not even know the name that it was looked up by, or comes from somewhere else.
     NotAbout,
 }
@@ -124,17 +131,18 @@ impl Claims {
     /// The names in document order of trust: who acts, the author's URI, id, page, and email; each once. `None` if there
     /// is nobody to look up.
     pub fn of(entry: &Entry) -> Option<Self> {
-        let mut names: Vec<Identity> = Vec::new();
+        let (mut names, mut opaque): (Vec<Identity>, _) = (Vec::new(), Vec::new());
         for person in entry.actor.iter().chain([&entry.author]) {
-            let email = person.email.as_deref();
-            let written = [person.uri.as_deref(), person.id.as_deref(), person.profile.as_deref(), email];
-            for name in written.into_iter().flatten().filter_map(Identity::parse) {
-                if !names.iter().any(|known| known.is_same(&name)) {
-                    names.push(name);
+            let one = [&person.uri, &person.id].into_iter().flatten();
+            for written in one.chain(&person.profiles).chain(&person.email) {
+                match Identity::parse(written) {
+                    Some(name) if names.iter().any(|known| known.is_same(&name)) => {}
+                    Some(name) => names.push(name),
+                    None => opaque.push(written.clone()),
                 }
             }
         }
-        (!names.is_empty()).then_some(Self { names })
+        (!names.is_empty()).then_some(Self { names, opaque })
     }
 
     pub fn names(&self) -> &[Identity] {
@@ -148,10 +156,15 @@ impl Claims {
         if !known.iter().any(|name| name.is_same(looked_up)) {
             return Judgement::NotAbout;
         }
+        // A site may act on a name that we cannot read; only its own host may have given it.
+        let denied = self.opaque.iter().find(|name| !descriptor.has_name(name));
+        if let Some(name) = denied {
+            return Judgement::Denied(name.clone());
+        }
         let mut elsewhere = Vec::new();
         for name in &self.names {
             if !known.iter().any(|other| other.is_same(name)) {
-                return Judgement::Denied(name.clone());
+                return Judgement::Denied(name.written.clone());
             }
             if name.host != looked_up.host {
                 elsewhere.push(name.clone());
@@ -199,23 +212,46 @@ mod tests {
     }
 
     fn descriptor(names: &[&str]) -> Descriptor {
-        Descriptor { aliases: names.iter().map(|&name| name.to_owned()).collect(), ..Descriptor::default() }
+        let mut descriptor = Descriptor::default();
+        descriptor.aliases.extend(names.iter().map(|&name| name.to_owned()));
+        descriptor
     }
 
     fn claims(names: &[&str]) -> Claims {
-        Claims { names: names.iter().filter_map(|name| Identity::parse(name)).collect() }
+        let mut claims = Claims { names: Vec::new(), opaque: Vec::new() };
+        for name in names {
+            match Identity::parse(name) {
+                Some(name) => claims.names.push(name),
+                None => claims.opaque.push((*name).to_owned()),
+            }
+        }
+        claims
     }
 
     #[test]
     fn every_name_has_to_be_in_the_descriptor_and_under_its_host() {
         let bob = Identity::parse("acct:bob@bob.example").unwrap();
-        let known = descriptor(&["acct:bob@bob.example", "https://bob.example/1", "https://www.bob.example/bob"]);
+        let known =
+            descriptor(&["acct:bob@bob.example", "https://bob.example/1", "https://www.bob.example/bob"]);
         let judge = |names: &[&str]| claims(names).judge(&bob, &known);
         assert_eq!(judge(&["http://bob.example/1", "bob@bob.example"]), Judgement::Confirmed);
-        let other = Identity::parse("https://bob.example/2").unwrap();
-        assert_eq!(judge(&["bob@bob.example", "https://bob.example/2"]), Judgement::Denied(other));
+        assert_eq!(
+            judge(&["bob@bob.example", "https://bob.example/2"]),
+            Judgement::Denied("https://bob.example/2".to_owned())
+        );
+        for name in ["tag:bob.example,2026:1", "https://x@bob.example/1"] {
+            assert_eq!(judge(&["bob@bob.example", name]), Judgement::Denied(name.to_owned()));
+        }
+        let tagged = descriptor(&["bob@bob.example", "tag:bob.example,2026:1"]);
+        assert_eq!(
+            claims(&["bob@bob.example", "tag:bob.example,2026:1"]).judge(&bob, &tagged),
+            Judgement::Confirmed
+        );
         let www = Identity::parse("https://www.bob.example/bob").unwrap();
-        assert_eq!(judge(&["bob@bob.example", "https://www.bob.example/bob"]), Judgement::Elsewhere(vec![www]));
+        assert_eq!(
+            judge(&["bob@bob.example", "https://www.bob.example/bob"]),
+            Judgement::Elsewhere(vec![www])
+        );
         let evil = descriptor(&["acct:bob@bob.example", "acct:evil@evil.example"]);
         let evils_own = Identity::parse("acct:evil@evil.example").unwrap();
         let found = claims(&["bob@bob.example", "evil@evil.example"]).judge(&evils_own, &evil);

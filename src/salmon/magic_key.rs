@@ -11,8 +11,8 @@
 
 use std::fmt;
 
-use rsa::{BoxedUint, Pkcs1v15Sign, sha2::Sha256, traits::PublicKeyParts as _};
-use sha2::Digest as _;
+use rsa::{BoxedUint, Pkcs1v15Sign, traits::PublicKeyParts as _};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::armor;
@@ -131,7 +131,7 @@ impl PublicKey {
         let modulus = BoxedUint::from_be_slice_vartime(modulus);
         let exponent = BoxedUint::from_be_slice_vartime(exponent);
         let key = rsa::PublicKey::new_with_size_limits(modulus, exponent, sizes.least_bits()..=MOST_BITS);
-        Ok(Self { key: key.map_err(fault)? })
+        Ok(Self { key: key.map_err(|error| fault(&error))? })
     }
 
     /// Whether the signature is one of this key over something with this SHA-256: RSASSA-PKCS1-v1_5, the block compared
@@ -161,7 +161,7 @@ impl PublicKey {
     /// The draft's id of a key without one: base64url of the SHA-256 of its text. A hint at most, since three spellings of
     /// a key give three ids.
     pub fn id(&self) -> String {
-        armor::padded(&sha2::Sha256::digest(self.to_string()))
+        armor::padded(&Sha256::digest(self.to_string()))
     }
 
     pub(super) fn modulus(&self) -> Box<[u8]> {
@@ -188,7 +188,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-fn fault(error: rsa::Error) -> KeyFault {
+fn fault(error: &rsa::Error) -> KeyFault {
     match error {
         rsa::Error::ModulusTooLarge => KeyFault::TooLarge,
         rsa::Error::PublicExponentTooLarge

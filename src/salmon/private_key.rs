@@ -195,7 +195,7 @@ impl PrivateKey {
             let signed = tls.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature);
             signed.ok().map(|()| signature)
         } else {
-            self.key.sign(Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), &Sha256::digest(message)).ok()
+            self.key.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message)).ok()
         };
         signature.ok_or(PrivateKeyFault::Library)
     }
@@ -292,6 +292,6 @@ mod tests {
         let key = PrivateKey::import(&text).unwrap();
         let shown = format!("{key:?}");
         let private = text.trim().rsplit('.').next().unwrap();
-        assert!(!shown.contains(&private[..20]) && shown.contains("1024 bits"), "{shown}");
+        assert!(!shown.contains(private.get(..20).unwrap()) && shown.contains("1024 bits"), "{shown}");
     }
 }

@@ -61,7 +61,9 @@ impl Envelope {
         let mut digests: Vec<(Form, [u8; 32])> = Vec::new();
         let mut add = |form, text: &[&str]| {
             let mut hash = Sha256::new();
-            text.iter().for_each(|piece| hash.update(piece));
+            for piece in text {
+                hash.update(piece);
+            }
             let digest = hash.finalize().into();
             if !digests.iter().any(|(_, known)| *known == digest) {
                 digests.push((form, digest));

@@ -106,6 +106,6 @@ fn what_is_wrong_has_a_name() {
         (" ".repeat(MOST_BYTES + 1), EnvelopeFault::TooLarge),
     ];
     for (body, fault) in cases {
-        assert_eq!(Envelope::read(body.as_bytes()), Err(fault), "{}", &body[..body.len().min(400)]);
+        assert_eq!(Envelope::read(body.as_bytes()), Err(fault), "{}", body.get(..400).unwrap_or(&body));
     }
 }

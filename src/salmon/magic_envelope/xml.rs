@@ -1,5 +1,7 @@
 //! The envelope in XML: `me:env`, or `me:provenance` below an entry, whose unsigned words are not listened to.
 
+use std::borrow::Cow;
+
 use super::{ALGORITHM, ENCODING, Envelope, EnvelopeFault, NAMESPACE, Part, Parts, armor};
 use crate::{
     feed::{Element, Tree, TreeFault},
@@ -36,7 +38,7 @@ fn parts(envelope: Element<'_>) -> Result<Parts, EnvelopeFault> {
             return Err(EnvelopeFault::Elements(Part::Signature));
         }
         let key_id = signature.attribute("key_id").or_else(|| signature.attribute("keyhash"));
-        signatures.push((signature.text().to_owned(), key_id.map(|id| id.into_owned())));
+        signatures.push((signature.text().to_owned(), key_id.map(Cow::into_owned)));
     }
     Ok(Parts {
         data: data.text().to_owned(),
