@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `armor` | base64url as Salmon has it |
 //! | `magic_key`, `private_key` | keys of accounts: `RSA.n.e`, made, taken over, used |
-//! | `magic_envelope` | the envelope: read, verified, sealed, written |
+//! | `magic_envelope` | the envelope: read, verified, written |
+//! | `sealing` | the envelope of what we send, signed |
 //! | `entry` | the activity in it: who did what to whom, for whom it is, whether it was here before |
 //! | `identity` | names of accounts, and whether those in an entry are one account's |
 //! | `discovery` | from a name to a key and an endpoint, as documents; and our own |
@@ -25,13 +26,15 @@ pub mod magic_envelope;
 pub mod magic_key;
 mod markup;
 pub mod private_key;
+mod sealing;
 
 pub use discovery::{Descriptor, DescriptorFault};
 pub use entry::{Addressed, Entry, EntryFault, Person, ReplayKey, Verb};
 pub use identity::{Claims, Identity, Judgement};
-pub use magic_envelope::{Envelope, EnvelopeFault, EnvelopeFaultClass, Form, LegacyForm, Verified, seal};
+pub use magic_envelope::{Envelope, EnvelopeFault, EnvelopeFaultClass, Form, LegacyForm, Verified};
 pub use magic_key::{Exposure, KeyFault, KeySizes, PublicKey};
 pub use private_key::{NewKey, PrivateKey, PrivateKeyFault};
+pub use sealing::seal;
 
 #[cfg(test)]
 mod vectors;

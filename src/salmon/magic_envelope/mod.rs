@@ -5,7 +5,6 @@
 //! | `xml` | `application/magic-envelope+xml`, and the same below an Atom entry as `me:provenance` |
 //! | `json` | `application/magic-envelope+json` |
 //! | `base_string` | what exactly is signed: the forms that are accepted, and the one that is sent |
-//! | `seal` | the envelope of a payload, signed |
 //!
 //! # Promises
 //!
@@ -16,7 +15,6 @@
 
 mod base_string;
 mod json;
-mod seal;
 mod xml;
 
 use std::fmt;
@@ -24,7 +22,6 @@ use std::fmt;
 use thiserror::Error;
 
 pub use base_string::{Form, LegacyForm, Verified};
-pub use seal::seal;
 
 use super::armor;
 
@@ -70,6 +67,8 @@ impl fmt::Display for Part {
 pub enum EnvelopeFault {
     #[error("the envelope has more than a mebibyte")]
     TooLarge,
+    #[error("the envelope has too many elements or too long a namespace")]
+    TooMuch,
     #[error("the envelope has a DOCTYPE")]
     Doctype,
     #[error("the envelope is no well-formed XML in UTF-8")]
@@ -115,7 +114,8 @@ impl EnvelopeFault {
             Self::Type => EnvelopeFaultClass::Type,
             Self::Encoding => EnvelopeFaultClass::Encoding,
             Self::Algorithm => EnvelopeFaultClass::Algorithm,
-            Self::NoXml
+            Self::TooMuch
+            | Self::NoXml
             | Self::NoJson
             | Self::Root
             | Self::Missing(_)
@@ -202,6 +202,16 @@ impl Envelope {
         Ok(Self { data, payload, media_type: parts.media_type, signatures })
     }
 
+    /// The envelope of an entry with a signature over what is [to be signed](to_be_signed).
+    pub fn signed(payload: &[u8], signature: Vec<u8>) -> Self {
+        Self {
+            data: armor::padded(payload),
+            payload: payload.to_vec(),
+            media_type: ATOM.to_owned(),
+            signatures: vec![EnvelopeSignature { octets: signature, key_id: None }],
+        }
+    }
+
     /// The signed entry, byte for byte.
     pub fn payload(&self) -> &[u8] {
         &self.payload
@@ -220,6 +230,11 @@ impl Envelope {
     pub fn to_provenance(&self) -> String {
         xml::write(self, xml::Root::Provenance)
     }
+}
+
+/// What is signed of an entry in the form that is sent, [`Form::Padded`].
+pub fn to_be_signed(payload: &[u8]) -> String {
+    base_string::padded(payload, ATOM)
 }
 
 impl fmt::Debug for Envelope {

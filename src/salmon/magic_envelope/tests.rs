@@ -1,7 +1,7 @@
 //! The envelope's own rules; what others made and broke is in `salmon::vectors`.
 
 use super::*;
-use crate::salmon::{KeySizes, PrivateKey, PublicKey, fixture};
+use crate::salmon::{KeySizes, PrivateKey, PublicKey, fixture, seal};
 
 fn key(name: &str) -> PublicKey {
     PublicKey::parse(&fixture(&format!("keys/{name}.magic")), KeySizes::Usual).unwrap().0

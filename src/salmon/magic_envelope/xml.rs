@@ -14,7 +14,7 @@ pub(super) fn read(body: &[u8]) -> Result<Parts, EnvelopeFault> {
     let tree = Tree::parse(body).map_err(|fault| match fault {
         TreeFault::Doctype => EnvelopeFault::Doctype,
         TreeFault::Malformed => EnvelopeFault::NoXml,
-        TreeFault::TooMuch => EnvelopeFault::TooLarge,
+        TreeFault::TooMuch => EnvelopeFault::TooMuch,
     })?;
     let root = tree.root().ok_or(EnvelopeFault::NoXml)?;
     if root.is(NAMESPACE, "env") {
