@@ -7,7 +7,10 @@ use std::fmt;
 
 use url::Url;
 
-use super::{discovery::Descriptor, entry::Entry};
+use super::{
+    discovery::Descriptor,
+    entry::{Entry, Person},
+};
 
 /// Longer than any name or URL a server takes.
 const LONGEST: usize = 2048;
@@ -132,17 +135,19 @@ impl Claims {
     /// is nobody to look up.
     pub fn of(entry: &Entry) -> Option<Self> {
         let (mut names, mut opaque): (Vec<Identity>, _) = (Vec::new(), Vec::new());
-        for person in entry.actor.iter().chain([&entry.author]) {
-            let one = [&person.uri, &person.id].into_iter().flatten();
-            for written in one.chain(&person.profiles).chain(&person.email) {
-                match Identity::parse(written) {
-                    Some(name) if names.iter().any(|known| known.is_same(&name)) => {}
-                    Some(name) => names.push(name),
-                    None => opaque.push(written.clone()),
-                }
+        for written in Self::all_names(entry) {
+            match Identity::parse(written) {
+                Some(name) if names.iter().any(|known| known.is_same(&name)) => {}
+                Some(name) => names.push(name),
+                None => opaque.push(written.to_owned()),
             }
         }
         (!names.is_empty()).then_some(Self { names, opaque })
+    }
+
+    /// All that an entry says of who acts, as written.
+    pub fn all_names(entry: &Entry) -> impl Iterator<Item = &str> {
+        entry.actor.iter().chain([&entry.author]).flat_map(Person::names)
     }
 
     pub fn names(&self) -> &[Identity] {

@@ -12,6 +12,7 @@
 //! | `entry` | the activity in it: who did what to whom, for whom it is, whether it was here before |
 //! | `identity` | names of accounts, and whether those in an entry are one account's |
 //! | `discovery` | from a name to a key and an endpoint, as documents; and our own |
+//! | `moment` | moments as Atom writes them |
 //! | `markup` | text put into XML |
 //!
 //! # The way of a slap
@@ -25,6 +26,7 @@ pub mod identity;
 pub mod magic_envelope;
 pub mod magic_key;
 mod markup;
+pub mod moment;
 pub mod private_key;
 mod sealing;
 

@@ -1,6 +1,8 @@
 //! hubbub's rooms of ring 0, built from their own files: they use nothing of the rest, so neither does this package.
 //! That leaves the store, TLS and both ends of HTTP out of an instrumented build, which takes half a minute so.
 
+#[path = "../../src/clock.rs"]
+pub mod clock;
 #[path = "../../src/feed/mod.rs"]
 pub mod feed;
 #[path = "../../src/octets.rs"]
@@ -17,6 +19,7 @@ pub mod salmon {
     pub mod magic_envelope;
     pub mod magic_key;
     mod markup;
+    pub mod moment;
 
     pub use discovery::Descriptor;
     pub use entry::{Entry, Person};

@@ -21,7 +21,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("feed", 0, &["octets"]),
     // Envelopes, entries and descriptors are XML, which `feed` reads; a Link header is the wire's. What goes out and comes in
     // for Salmon is for rooms further up.
-    ("salmon", 0, &["feed", "protocol"]),
+    ("salmon", 0, &["clock", "feed", "protocol"]),
     // What everything else is built with.
     ("config", 1, &[]),
     ("telemetry", 1, &["config"]),

@@ -6,12 +6,14 @@
 //! | `person` | who did it, with the profile |
 //! | `addressing` | whether it is for an account |
 //! | `replay` | whether it was here before |
+//! | `outgoing` | what a site wants signed: looked at and completed |
 //! | `provenance` | the entry of a member in the feed of a group, with its proof |
 //!
 //! Only direct children of the entry say anything of the entry: an author within an object is the author of that object.
 //! An element that may be there once and is there twice is a fault, because two readers would take different ones.
 
 mod addressing;
+mod outgoing;
 mod person;
 mod provenance;
 mod replay;
@@ -25,16 +27,21 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use addressing::Addressed;
+pub use outgoing::{OutgoingFault, Signer, complete};
 pub use person::{Person, Picture, ProfileUrl};
 pub use provenance::{ProvenanceFault, for_group_feed};
 pub use replay::ReplayKey;
 pub use verb::Verb;
 
-use crate::feed::{Element, Tree, TreeFault};
+use crate::{
+    feed::{Element, Tree, TreeFault},
+    salmon::Claims,
+};
 
 const ATOM: &str = "http://www.w3.org/2005/Atom";
 const ACTIVITY: &str = "http://activitystrea.ms/spec/1.0/";
 const THREAD: &str = "http://purl.org/syndication/thread/1.0";
+const POCO: &str = "http://portablecontacts.net/spec/1.0";
 const OSTATUS: &str = "http://ostatus.org/schema/1.0";
 
 /// Everybody who follows the site: a recipient that is nobody.

@@ -4,10 +4,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{ACTIVITY, ATOM, text_of, verb};
+use super::{ACTIVITY, ATOM, POCO, text_of, verb};
 use crate::feed::Element;
 
-const POCO: &str = "http://portablecontacts.net/spec/1.0";
 const MEDIA: &str = "http://purl.org/syndication/atommedia";
 /// Pictures, pages and addresses of one person that are passed on.
 const MOST: usize = 16;
