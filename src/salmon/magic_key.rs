@@ -141,10 +141,7 @@ impl PublicKey {
         let Some(missing) = size.checked_sub(signature.len()) else { return false };
         let mut whole = vec![0; missing];
         whole.extend_from_slice(signature);
-        // Of the same length, octets compare like numbers; s and s + n are both roots of the same block.
-        if signature.is_empty() || whole.as_slice() >= &*self.modulus() {
-            return false;
-        }
+        // Refuses what is not below the modulus as well: s and s + n are roots of the same block.
         self.key.verify(Pkcs1v15Sign::new::<Sha256>(), digest, &whole).is_ok()
     }
 

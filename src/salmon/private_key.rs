@@ -18,7 +18,7 @@ use aws_lc_rs::{
 use rsa::{
     BoxedUint, Pkcs1v15Sign,
     pkcs1::DecodeRsaPrivateKey as _,
-    pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _},
+    pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding},
     traits::PrivateKeyParts as _,
 };
 use sha2::{Digest as _, Sha256};
@@ -180,6 +180,11 @@ impl PrivateKey {
         self.key.to_pkcs8_der().map(|der| der.to_bytes()).ok().ok_or(PrivateKeyFault::Library)
     }
 
+    /// For a file: PKCS#8 as a PEM.
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, PrivateKeyFault> {
+        self.key.to_pkcs8_pem(LineEnding::LF).ok().ok_or(PrivateKeyFault::Library)
+    }
+
     /// `RSA.n.e.d`, for a site that takes its key back. The name is long enough to be seen in a review.
     pub fn expose_magic(&self) -> Zeroizing<String> {
         let private = Zeroizing::new(self.key.d().to_be_bytes());
@@ -209,7 +214,7 @@ impl fmt::Debug for PrivateKey {
 
 #[cfg(test)]
 mod tests {
-    use rsa::{pkcs1::EncodeRsaPrivateKey as _, pkcs8::LineEnding};
+    use rsa::pkcs1::EncodeRsaPrivateKey as _;
 
     use super::*;
     use crate::salmon::fixture;
@@ -238,12 +243,25 @@ mod tests {
             signs(&key);
             let again = PrivateKey::from_pkcs8(&key.to_pkcs8().unwrap()).unwrap();
             assert_eq!(again.expose_magic(), key.expose_magic(), "{name}");
-            for pem in [
-                key.key.to_pkcs8_pem(LineEnding::LF).unwrap(),
-                key.key.to_pkcs1_pem(LineEnding::CRLF).unwrap(),
-            ] {
+            for pem in [key.to_pem().unwrap(), key.key.to_pkcs1_pem(LineEnding::CRLF).unwrap()] {
                 assert_eq!(PrivateKey::import(&pem).unwrap().public(), key.public(), "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn a_signature_that_lost_its_leading_zeros_counts() {
+        let key = PrivateKey::import(&fixture("keys/indep-2048.keypair")).unwrap();
+        let (message, signature) = (0..5000_u32)
+            .map(u32::to_be_bytes)
+            .map(|message| (message, key.sign(&message).unwrap()))
+            .find(|(_, signature)| signature[0] == 0)
+            .unwrap();
+        let digest = Sha256::digest(message).into();
+        assert!(key.public().verifies(&digest, &signature));
+        assert!(key.public().verifies(&digest, magic_key::without_zeros(&signature)));
+        for other in [&signature[..255], &signature[2..], &[], &[&[0], signature.as_slice()].concat()] {
+            assert!(!key.public().verifies(&digest, other));
         }
     }
 

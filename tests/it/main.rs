@@ -15,6 +15,7 @@ mod delivery;
 mod harness;
 mod isolation;
 mod json_feed;
+mod keys;
 mod layering;
 mod lifecycle;
 mod recovery;

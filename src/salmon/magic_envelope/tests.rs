@@ -96,6 +96,13 @@ fn what_is_wrong_has_a_name() {
         (written(&sound).replace(NAMESPACE, "http://other/"), EnvelopeFault::Root),
         (format!("<a>{}</a>", written(&sound)), EnvelopeFault::Root),
         (format!("<!DOCTYPE a>{}", written(&sound)), EnvelopeFault::Doctype),
+        (
+            format!(
+                "<entry xmlns='http://www.w3.org/2005/Atom'>{}</entry>",
+                written(&sound).replace("me:env", "me:provenance").repeat(2)
+            ),
+            EnvelopeFault::Root,
+        ),
         ("text".to_owned(), EnvelopeFault::NoXml),
         ("{".to_owned(), EnvelopeFault::NoJson),
         (r#"{"data":"AA","data":"AA"}"#.to_owned(), EnvelopeFault::NoJson),
