@@ -7,6 +7,8 @@ use std::fmt;
 
 use url::Url;
 
+use crate::protocol::TopicUrl;
+
 use super::{
     discovery::Descriptor,
     entry::{Entry, Person},
@@ -46,12 +48,10 @@ impl Identity {
     }
 
     fn page(text: &str) -> Option<Self> {
-        let mut url = Url::parse(text).ok()?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return None;
-        }
-        let host = authority(&url)?;
-        url.set_fragment(None);
+        // By the hub's own grammar: what the parser of browsers would repair may be another host to the next reader.
+        let without_fragment = text.split('#').next().unwrap_or_default();
+        let topic = TopicUrl::parse(without_fragment).ok()?;
+        let (url, host) = (topic.url(), authority(topic.url())?);
         let rest = url.as_str().split_once("://")?.1;
         let path = rest.get(rest.find(['/', '?'])?..)?;
         Some(Self { canonical: format!("https://{host}{path}"), written: text.to_owned(), host })
@@ -64,7 +64,7 @@ impl Identity {
         if nick.is_empty() || !nick.bytes().all(is_plain) || host.contains(['/', '?', '#', '\\']) {
             return None;
         }
-        let host = authority(&Url::parse(&format!("https://{host}/")).ok()?)?;
+        let host = authority(TopicUrl::parse(&format!("https://{host}/")).ok()?.url())?;
         Some(Self { written: format!("acct:{text}"), canonical: format!("acct:{nick}@{host}"), host })
     }
 
@@ -101,7 +101,10 @@ impl fmt::Display for Identity {
 
 /// The host and port of a URL, without the default ports of both schemes.
 fn authority(url: &Url) -> Option<String> {
-    let host = url.host_str().filter(|host| !host.is_empty())?.trim_end_matches('.').to_ascii_lowercase();
+    let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
+    if host.is_empty() {
+        return None;
+    }
     match url.port() {
         None | Some(80 | 443) => Some(host),
         Some(port) => Some(format!("{host}:{port}")),
@@ -210,6 +213,11 @@ mod tests {
             "a b@c",
             "acct:bob@evil.example/bob.example",
             "javascript:bob@c",
+            "https:./bob.example/bob",
+            "https:/bob.example/bob",
+            "https://bob.example\\@evil.example/",
+            "https://./",
+            "bob@.",
         ] {
             assert_eq!(Identity::parse(text), None, "{text}");
         }

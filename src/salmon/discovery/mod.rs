@@ -29,8 +29,9 @@ pub const MOST_BYTES: usize = 256 << 10;
 /// A descriptor in use has a dozen links; each costs as much as is in it.
 const MOST_LINKS: usize = 128;
 const MOST_NAMES: usize = 64;
-/// Keys that are tried: nobody needs a third, and each may cost an exponentiation for each form.
-const MOST_KEYS: usize = 4;
+/// Keys that are tried: nobody needs a third. One of 8192 bits costs 2 ms for each form and signature, so that the worst
+/// envelope takes a tenth of a second.
+const MOST_KEYS: usize = 2;
 
 /// The relations that are asked for.
 pub mod rel {
@@ -141,7 +142,7 @@ impl Descriptor {
         xml.into_iter().chain(json).filter_map(|link| link.template.as_deref()).collect()
     }
 
-    /// Its keys, at most four, in document order: peers that publish two mean either the first or the last. One that
+    /// Its keys, at most two, in document order: peers that publish two mean either the first or the last. One that
     /// cannot be used is there as its fault, so that a log can say why nothing verifies.
     pub fn keys(&self, sizes: KeySizes) -> Vec<Result<(PublicKey, Exposure), KeyFault>> {
         let hrefs = self.all(rel::MAGIC_PUBLIC_KEY).filter_map(|link| link.href.as_deref());

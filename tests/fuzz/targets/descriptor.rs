@@ -29,7 +29,7 @@ fuzz_target!(|body: &[u8]| {
 fn described(descriptor: &Descriptor) {
     assert!(descriptor.links.len() <= 128 && descriptor.aliases.len() <= 64);
     let keys = descriptor.keys(KeySizes::Weak);
-    assert!(keys.len() <= 4);
+    assert!(keys.len() <= 2);
     for (key, _) in keys.iter().flatten() {
         assert_eq!(PublicKey::parse(&key.to_string(), KeySizes::Weak).unwrap().0, *key);
         assert_eq!(PublicKey::from_href(&key.to_href(), KeySizes::Weak).unwrap().0, *key);
