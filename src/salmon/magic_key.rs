@@ -266,8 +266,9 @@ mod tests {
     fn links_to_keys_are_read_in_every_form_seen() {
         let text = fixture("keys/indep-2048.magic");
         let key = PublicKey::parse(&text, KeySizes::Usual).unwrap().0;
-        let text = text.trim();
+        let text = key.to_string();
         let encoded = text.replace('=', "%3D");
+        assert_ne!(encoded, text);
         for href in [
             format!("data:application/magic-public-key,{text}"),
             format!("data:application/magic-public-key;{text}"),
