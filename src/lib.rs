@@ -11,7 +11,7 @@
 //! # Rings
 //! | ring | rooms | may import |
 //! |---|---|---|
-//! | 0 | [`alarm`], [`clock`], [`octets`], [`random`], [`protocol`], [`feed`] | 0: no I/O, and but for the timer `alarm` pure |
+//! | 0 | [`alarm`], [`clock`], [`octets`], [`random`], [`protocol`], [`feed`], [`salmon`] | 0: no I/O, and but for the timer `alarm` pure |
 //! | 1 | [`config`], [`telemetry`], [`supervise`] | 0, 1 |
 //! | 2 | [`store`], [`outbound`] | 0, 1 |
 //! | 3 | [`agenda`] | 0 to 2 |
@@ -34,11 +34,14 @@
 //! [`store::PendingIntent`], 202 → the agenda of intents → [`protocol::verification`] asks and judges → one commit:
 //! [`store::Subscription`] with its lease → the agenda of leases ends or refreshes it.
 //!
+//! **Slap to verdict**, the pure part: [`salmon::Envelope::read`] → [`salmon::Entry::read`] → [`salmon::Claims`] → a
+//! [`salmon::Descriptor`] → [`salmon::Envelope::verify`] → [`salmon::Entry::addressed_to`].
+//!
 //! # Glossary
 //! *Topic*: the resource subscribed to. *Callback*: where its news go. *Subscription*: the pair of them, under a
 //! *lease*. *Verification of intent*: the question whether the callback wants it. *Ping*: the publisher's word that
 //! something changed. *Publication*: what was new. *Delivery*: one publication to one callback. *Backlog*: from where on
-//! a subscription still has to be told.
+//! a subscription still has to be told. *Slap*: an entry signed by its author and sent to whom it concerns.
 
 pub mod agenda;
 pub mod alarm;
@@ -58,6 +61,7 @@ pub mod outbound;
 pub mod protocol;
 pub mod publishing;
 pub mod random;
+pub mod salmon;
 pub mod store;
 pub mod subscribing;
 pub mod supervise;

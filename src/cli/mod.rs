@@ -5,6 +5,7 @@
 //! Exit codes: 0 done, or a clean stop; 1 failed while running; 2 unusable arguments or configuration.
 
 mod config;
+mod keys;
 mod publish;
 mod serve;
 mod store;
@@ -44,6 +45,9 @@ enum Command {
     /// Save, restore, compact and measure a store that no hub holds
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Make, take over and show the keys that accounts sign their replies with
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
 }
 
 /// Why a command did not end well.
@@ -91,6 +95,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Unsubscribe(unsubscribe) => unsubscribe.run(),
         Command::Config(config) => config.run(),
         Command::Store(store) => store.run(),
+        Command::Keys(keys) => keys.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

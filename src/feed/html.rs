@@ -14,8 +14,34 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The links of a page; none of what is no page.
 pub(super) fn links(body: &[u8], content_type: Option<&[u8]>) -> Links {
-    let mut head = Head::default();
-    let Some(syntax) = Syntax::of(body, content_type) else { return head.links };
+    let mut links = Links::default();
+    if read_head(body, content_type, &mut links) {
+        links.base.get_or_insert_default();
+    }
+    links
+}
+
+/// What is told of the links in a head.
+pub(super) trait Listener {
+    fn link(&mut self, rel: &[u8], href: &[u8], media_type: Option<&[u8]>);
+    /// What relative links are relative to; the first counts.
+    fn base(&mut self, href: &[u8]);
+}
+
+impl Listener for Links {
+    fn link(&mut self, rel: &[u8], href: &[u8], _media_type: Option<&[u8]>) {
+        self.add(rel, href);
+    }
+
+    fn base(&mut self, href: &[u8]) {
+        self.rebase(href);
+    }
+}
+
+/// Tells of the links in the head of a page; says whether it is one.
+pub(super) fn read_head(body: &[u8], content_type: Option<&[u8]>, listener: &mut impl Listener) -> bool {
+    let Some(syntax) = Syntax::of(body, content_type) else { return false };
+    let mut head = Head { listener, text_of: None, templates: 0 };
     let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let text = text.get(..LONGEST_HEAD).unwrap_or(text);
     let mut tokenizer = Tokenizer::new_with_emitter(text, Quiet::default());
@@ -26,8 +52,7 @@ pub(super) fn links(body: &[u8], content_type: Option<&[u8]>) -> Links {
             Next::Nothing => break,
         }
     }
-    head.links.base.get_or_insert_default();
-    head.links
+    true
 }
 
 /// Whose rules a page is written by.
@@ -75,16 +100,16 @@ enum Next {
 }
 
 /// The head of a page, read so far.
-#[derive(Debug, Default)]
-struct Head {
-    links: Links,
+#[derive(Debug)]
+struct Head<'l, L> {
+    listener: &'l mut L,
     /// An element whose content is text.
     text_of: Option<Vec<u8>>,
     /// Templates we are in: their content is no part of the page.
     templates: usize,
 }
 
-impl Head {
+impl<L: Listener> Head<'_, L> {
     fn read(&mut self, token: Token, syntax: Syntax) -> Next {
         match token {
             Token::StartTag(tag) => self.start(&tag, syntax),
@@ -114,12 +139,12 @@ impl Head {
             _ if is_inside_template => {}
             b"link" => {
                 if let (Some(rel), Some(href)) = (attribute(tag, b"rel"), attribute(tag, b"href")) {
-                    self.links.add(rel, href);
+                    self.listener.link(rel, href, attribute(tag, b"type"));
                 }
             }
             b"base" => {
                 if let Some(href) = attribute(tag, b"href") {
-                    self.links.rebase(href);
+                    self.listener.base(href);
                 }
             }
             b"html" | b"head" | b"meta" | b"basefont" | b"bgsound" => {}

@@ -3,7 +3,8 @@
 //! Implements conformance F12-F25, the element half of L01, L04 and L05, and X08 for feeds. [`read`] decides by the root
 //! element what a body is and finds its entries as byte ranges; [`news`] says which of them were not seen before;
 //! [`render()`] cuts the others out; [`merge()`] appends entries that a subscriber missed (D20). A JSON Feed is taken
-//! apart only where the caller says so ([`JsonFeed`]); of a page of HTML, nothing but the links in its head is read.
+//! apart only where the caller says so ([`JsonFeed`]); of a page of HTML, nothing but the links in its head is read. For
+//! those who have other documents of XML to read, [`Tree`] says what is in a small one.
 //!
 //! # Promises
 //!
@@ -44,6 +45,7 @@ mod entry;
 mod fingerprint;
 #[cfg(test)]
 mod generated;
+mod head;
 #[cfg(test)]
 mod hostile;
 mod html;
@@ -61,6 +63,7 @@ mod rss;
 mod surroundings;
 mod tag;
 mod text;
+mod tree;
 mod volatile;
 mod walk;
 #[cfg(test)]
@@ -70,6 +73,8 @@ mod xml;
 pub use diff::news;
 pub use document::{Document, Format, JsonFeed, Reading, read};
 pub use entry::{BodyDigest, Entry, EntryDigest, EntryId};
+pub use head::{HeadLink, PageHead, page_head};
 pub use merge::{Merged, merge};
 pub use render::{Rendered, render};
+pub use tree::{Element, Tree, TreeFault};
 pub use volatile::{ElementName, UnknownElement, Volatile};

@@ -55,12 +55,6 @@ impl Deref for Octets {
     }
 }
 
-/// Milliseconds between two turns of the engine's own flusher. What is committed is flushed long before; but nothing else
-/// moves rows out of the log's half-empty segments. Without it 100 pings a second to 1,000 topics had 5 MiB of rows take
-/// 40 MiB more of the disk each minute. Only where a store is worked on: on a damaged one it may panic, and closing the
-/// store would then wait for it for ever.
-const CLEAN_EVERY: u64 = 1000;
-
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Embedded {
@@ -80,20 +74,22 @@ pub(super) struct Embedded {
 impl Embedded {
     /// Opens or makes a store to work on.
     pub(super) fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let (store, lost) = Self::open_whatever_is_left(options, Some(CLEAN_EVERY))?;
+        let (store, lost) = Self::open_whatever_is_left(options)?;
         lost.map_or(Ok(store), Err)
     }
 
     /// The same, of which rows may be gone: the error that a hub would be refused with comes beside it.
     pub(super) fn open_whatever_is_left(
         options: &StoreOptions,
-        clean_every: Option<u64>,
     ) -> Result<(Self, Option<StoreError>), StoreError> {
         folder::prepare(&options.path)?;
         let config = sled::Config::new()
             .path(&options.path)
             .cache_capacity(options.cache_bytes)
-            .flush_every_ms(clean_every)
+            // Its flusher moves rows out of half-empty segments of the log, too, but so slowly that under a hundred pings a
+            // second the log grew by 32 MiB a minute instead of 39, with a third more written; and when it panics on damage,
+            // closing the store waits for it for ever.
+            .flush_every_ms(None)
             .mode(sled::Mode::HighThroughput);
         let unreadable = |reason: String| StoreError::Unreadable { path: options.path.clone(), reason };
         // sled asserts on some damaged files; a start that fails must say so in words.
@@ -142,7 +138,7 @@ impl Embedded {
     /// Opens what is left of a store, to save it.
     pub(super) fn open_damaged(options: &StoreOptions) -> Result<(Self, Option<StoreError>), StoreError> {
         Self::must_exist(options)?;
-        Self::open_whatever_is_left(options, None)
+        Self::open_whatever_is_left(options)
     }
 
     fn must_exist(options: &StoreOptions) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@ mod hardening;
 mod harness;
 mod isolation;
 mod json_feed;
+mod keys;
 mod layering;
 mod lifecycle;
 mod recovery;
