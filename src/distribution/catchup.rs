@@ -107,6 +107,9 @@ impl Distribution {
         }
         debug!(octets = composed.parcel.len(), through = composed.reach.through, "catching up");
         let outcome = self.try_aside(pair, &subscription, &composed.parcel, &mut permit).await;
+        // The next request need not wait for the disk: of a hundred thousand that came back at once, those of one host were
+        // told sixty-four a flush.
+        drop(permit);
         // Before the backlog goes: a fan-out that finds neither a backlog nor a request delivers, as it should.
         drop(flying);
         match &outcome {
