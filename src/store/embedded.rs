@@ -13,6 +13,8 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +57,11 @@ impl Deref for Octets {
     }
 }
 
+/// Who had the store open may be about to end, and the engine's last threads hold its files for a moment longer than its
+/// handle: so long it is tried again.
+const HELD_PAUSE: Duration = Duration::from_millis(20);
+const HELD_PAUSES: u32 = 50;
+
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Embedded {
@@ -79,6 +86,7 @@ impl Embedded {
     }
 
     /// The same, of which rows may be gone: the error that a hub would be refused with comes beside it.
+    #[expect(clippy::disallowed_methods, reason = "nobody tells when a lock on a file is free")]
     pub(super) fn open_whatever_is_left(
         options: &StoreOptions,
     ) -> Result<(Self, Option<StoreError>), StoreError> {
@@ -92,18 +100,24 @@ impl Embedded {
             .flush_every_ms(None)
             .mode(sled::Mode::HighThroughput);
         let unreadable = |reason: String| StoreError::Unreadable { path: options.path.clone(), reason };
-        // sled asserts on some damaged files; a start that fails must say so in words.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
+        let open = || {
             let db = config.open()?;
             let (rows, marks) = (db.open_tree("rows")?, db.open_tree("marks")?);
             let last = marks.get(LAST)?;
             Ok::<_, sled::Error>((db, rows, marks, last))
-        }))
-        .map_err(|_panic| unreadable(DAMAGED.to_owned()))?;
-        let (db, rows, marks, last) = opened.map_err(|error| match &error {
-            sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => {
-                StoreError::Locked { path: options.path.clone() }
+        };
+        let mut pauses = 0..HELD_PAUSES;
+        let opened = loop {
+            // sled asserts on some damaged files; a start that fails must say so in words.
+            let opened =
+                catch_unwind(AssertUnwindSafe(open)).map_err(|_panic| unreadable(DAMAGED.to_owned()))?;
+            if !opened.as_ref().is_err_and(is_held) || pauses.next().is_none() {
+                break opened;
             }
+            thread::sleep(HELD_PAUSE);
+        };
+        let (db, rows, marks, last) = opened.map_err(|error| match &error {
+            error if is_held(error) => StoreError::Locked { path: options.path.clone() },
             error => unreadable(said(error)),
         })?;
         let last = last.and_then(|number| Some(u64::from_be_bytes(number.as_ref().try_into().ok()?)));
@@ -285,6 +299,11 @@ impl Embedded {
         self.last.store(number, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Whether somebody else has the store open.
+fn is_held(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
 }
 
 /// The engine asserts on some of what it finds damaged.
