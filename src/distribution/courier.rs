@@ -143,7 +143,8 @@ impl Courier {
         let alarm = Alarm::new(parts.delivery.patience);
         let tasks = parts.tasks.clone();
         let courier = Self { errand, queue, alarm, settled: Vec::new(), is_carrying: false };
-        drop(tasks.spawn(courier.run()));
+        // Boxed: it has some kilobytes, and the runtime moves a task about nine times before and after its life.
+        drop(tasks.spawn(Box::pin(courier.run())));
     }
 
     async fn run(mut self) {
