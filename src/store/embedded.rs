@@ -277,14 +277,14 @@ impl Embedded {
                 None => batch.remove(key),
             }
         }
-        self.health.writing();
+        let _writing = self.health.writing();
         guarded(|| self.rows.apply_batch(batch))
     }
 
     /// Returns when everything that was applied is on disk.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         let number = self.last.load(Ordering::Relaxed).saturating_add(1);
-        self.health.writing();
+        let _writing = self.health.writing();
         // Behind the batch in the log: where this is, the batch is.
         guarded(|| {
             self.marks.insert(LAST, &number.to_be_bytes())?;

@@ -14,7 +14,7 @@ pub(super) const STALLED: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Health {
     failed: OnceLock<String>,
-    /// Since when the writer has been waiting for the engine.
+    /// Since when the engine has been at a write.
     writing_since: Mutex<Option<Instant>>,
 }
 
@@ -28,18 +28,14 @@ impl Health {
         self.failed.get().is_some()
     }
 
-    /// A write goes to the engine.
+    /// A write goes to the engine: until it has answered, however it does.
     #[expect(clippy::disallowed_methods, reason = "a disk knows no paused time")]
-    pub(super) fn writing(&self) {
+    pub(super) fn writing(&self) -> Writing<'_> {
         *self.since() = Some(Instant::now());
+        Writing(self)
     }
 
-    /// The engine has answered.
-    pub(super) fn written(&self) {
-        *self.since() = None;
-    }
-
-    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+    pub(super) fn since(&self) -> MutexGuard<'_, Option<Instant>> {
         self.writing_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -56,6 +52,17 @@ impl Health {
     }
 }
 
+/// A write that the engine has not answered yet.
+#[derive(Debug)]
+#[must_use = "it is over when this is dropped"]
+pub(super) struct Writing<'a>(&'a Health);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        *self.0.since() = None;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,12 +71,12 @@ mod tests {
     fn the_first_failure_is_told_for_ever_and_a_stall_while_it_lasts() {
         let health = Health::default();
         assert_eq!(health.trouble(), None);
-        health.writing();
+        let writing = health.writing();
         assert_eq!(health.trouble(), None);
         let long_ago = health.since().unwrap().checked_sub(STALLED);
         *health.since() = long_ago;
         assert!(health.trouble().unwrap().contains("10 seconds"));
-        health.written();
+        drop(writing);
         assert_eq!(health.trouble(), None);
         assert!(health.fail("no space left"));
         assert!(!health.fail("something else"));

@@ -187,3 +187,16 @@ async fn pages_of_subscriptions_go_on_where_the_last_ended_and_backlogs_are_foun
     assert_eq!(store.backlogged(topic, Some(page[3]), rest[5].0, 100).unwrap(), [pairs[6].callback].into());
     assert_eq!(store.oldest_needed(topic, 100).unwrap(), Some(8));
 }
+
+/// Whoever waits for the first commit must not find that the one which made the store has taken for ever.
+#[tokio::test]
+async fn a_new_store_in_which_nothing_happens_stays_writable() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(&home);
+    assert!(store.kv.health().since().is_none());
+    store
+        .commit(Record::BacklogPut { pair: subscription("a").0, backlog: backlog(1), was: None }.into())
+        .await
+        .unwrap();
+    assert!(store.kv.health().since().is_none());
+}

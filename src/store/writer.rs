@@ -160,7 +160,6 @@ async fn write(
         } else {
             written.and_then(|()| kv.commit(changes))
         };
-        health.written();
         if let Err(failure) = &outcome
             && health.fail(failure.to_string())
         {
