@@ -16,8 +16,9 @@ const BODIES: usize = 4;
 /// The octet of a key at which reading goes on behind damage: the second of the callback, or of the topic where there is no
 /// callback. What lies between is lost with it; of a million subscriptions to one topic that is about fifteen.
 const STEP: [usize; 2] = [1 + 16 + 1, 2];
-/// How often in a row reading goes on in vain.
-const STEPS: u32 = 1 << 17;
+/// So often in a row reading goes on in vain before it takes wider steps, by the octet in front of the last: the engine may
+/// go round in circles for some milliseconds before it gives one up, and a hundred thousand of them took an hour.
+const VAIN: usize = 8;
 
 /// A row that cannot be read or should not be as it is, or all that comes behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,8 +91,8 @@ impl<'a> Pages<'a> {
     /// Goes on behind the damage.
     fn step(&mut self, error: &StoreError) -> Lost {
         let last = self.after.clone().unwrap_or_else(|| vec![self.table.byte()]);
-        for _ in 0..STEPS {
-            self.after = self.after.as_deref().map_or_else(|| behind(&[self.table.byte()]), behind);
+        for wider in (0..=STEP[0]).flat_map(|wider| std::iter::repeat_n(wider, VAIN)) {
+            self.after = behind(self.after.as_deref().unwrap_or(&[self.table.byte()]), wider);
             if self.after.as_ref().is_none_or(|key| key.first() != Some(&self.table.byte())) {
                 break;
             }
@@ -104,10 +105,10 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// The last key before those that differ from this one in the octet of the step or before it.
-fn behind(key: &[u8]) -> Option<Vec<u8>> {
+/// The last key before those that differ from this one in the octet of the step, or in one that is so many before it.
+fn behind(key: &[u8], wider: usize) -> Option<Vec<u8>> {
     let [far, near] = STEP;
-    let at = if key.len() > far { far } else { near };
+    let at = if key.len() > far { far } else { near }.saturating_sub(wider);
     let mut next: Vec<u8> = key.iter().copied().take(at.saturating_add(1)).collect();
     next.resize(at.saturating_add(1), 0);
     while let Some(octet) = next.pop() {
@@ -173,12 +174,15 @@ mod tests {
     #[test]
     fn reading_goes_on_in_small_steps_behind_a_pair_and_in_larger_ones_behind_a_topic() {
         let pair = [&[b'S'][..], &[7; 16], &[1, 2, 9, 9]].concat();
-        let next = behind(&pair).unwrap();
+        let next = behind(&pair, 0).unwrap();
         assert_eq!(next, [&[b'S'][..], &[7; 16], &[1, 3, 0, 0]].concat());
         let last = [&[b'S'][..], &[7; 16], &[255, 255, 9, 9]].concat();
-        assert_eq!(behind(&last).unwrap()[..18], [&[b'S'][..], &[7; 15], &[8, 0]].concat());
-        assert_eq!(behind(b"T").unwrap(), [b'T', 0, 1]);
-        assert_eq!(behind(&[b'T', 255, 255, 1]).unwrap(), [b'U', 0, 0, 0]);
-        assert_eq!(behind(&[255; 5]), None);
+        assert_eq!(behind(&last, 0).unwrap()[..18], [&[b'S'][..], &[7; 15], &[8, 0]].concat());
+        assert_eq!(behind(b"T", 0).unwrap(), [b'T', 0, 1]);
+        assert_eq!(behind(&[b'T', 255, 255, 1], 0).unwrap(), [b'U', 0, 0, 0]);
+        assert_eq!(behind(&[255; 5], 0), None);
+        // Wider ones lead out of the topic, and at last out of the table.
+        assert_eq!(behind(&pair, 2).unwrap()[..18], [&[b'S'][..], &[7; 15], &[8, 0]].concat());
+        assert_eq!(behind(&pair, 18).unwrap()[0], b'S' + 1);
     }
 }
