@@ -3,7 +3,8 @@
 //! The engine's log ends where it stops making sense. That is right after a crash, which can only cut what nobody was
 //! answered for; but a log that was cut or damaged afterwards, by a copy that broke off or by a bad disk, looks the same,
 //! and what was behind the damage would be gone without a word. So every batch ends with its number in the engine, and the
-//! number goes into a file of its own when the batch is on disk: an engine that knows less than the file has lost rows.
+//! number goes into a file of its own when the batch is on disk: an engine that knows less than the file has lost rows. What the
+//! engine passes over in the middle of its log is not noticed so.
 //!
 //! Behind the number stands how late it was when somebody last said so, which is nothing that a row would be worth.
 
