@@ -290,9 +290,7 @@ impl<'a> FanOutRun<'a> {
                 match report {
                     Ok(settled) => {
                         ended = ended.saturating_add(settled.len());
-                        for callback in settled {
-                            window.settle(callback);
-                        }
+                        window.settle_all(settled);
                     }
                     Err(_same) => ended = ended.saturating_add(1),
                 }
@@ -356,9 +354,9 @@ impl<'a> FanOutRun<'a> {
             tokio::select! {
                 biased;
                 Some(settled) = reports.recv() => {
-                    settled?.into_iter().for_each(|callback| window.settle(callback));
+                    window.settle_all(settled?);
                     while let Ok(settled) = reports.try_recv() {
-                        settled?.into_iter().for_each(|callback| window.settle(callback));
+                        window.settle_all(settled?);
                     }
                 }
                 saved = async { match &mut saving { Some(saving) => saving.await, None => pending().await } } => {

@@ -85,6 +85,13 @@ impl Window {
         }
     }
 
+    /// All of them are [settled](Self::settle).
+    pub(super) fn settle_all(&mut self, callbacks: Vec<CallbackId>) {
+        for callback in callbacks {
+            self.settle(callback);
+        }
+    }
+
     /// Delivered, or in a backlog.
     pub(super) fn settle(&mut self, callback: CallbackId) {
         self.under_way = self.under_way.saturating_sub(1);

@@ -25,7 +25,6 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
 };
-use tower_service::Service;
 
 use super::{
     blame::blame,
@@ -169,7 +168,7 @@ impl CallbackClient {
 
 impl Lines {
     async fn open(&self, uri: Uri) -> Result<Connection, SendError> {
-        let stream = self.dialer.clone().call(uri.clone()).await?;
+        let stream = self.dialer.open(uri.clone()).await?;
         Connection::open(stream, &uri, self.kept.place()).await
     }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use http::Uri;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_rustls::HttpsConnector;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::{
@@ -23,13 +23,12 @@ use tokio::{
 use tower_service::Service;
 
 use super::{
+    connection::Stream,
     guard::{Guard, target},
     host::Host,
     resolver::{JudgedResolver, Resolve},
     transport::{Purpose, SendError},
 };
-
-type Dialing<T> = Pin<Box<dyn Future<Output = Result<T, SendError>> + Send>>;
 
 /// Opens plain and TLS connections within one time limit.
 #[derive(Debug, Clone)]
@@ -49,27 +48,15 @@ impl Dialer {
         let resolver = JudgedResolver::new(resolve, Arc::clone(&guard), purpose);
         Self { tls: HttpsConnector::from((TcpDialer { purpose, guard, resolver, within }, tls)), within }
     }
-}
 
-impl Service<Uri> for Dialer {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
-    type Error = SendError;
-    type Future = Dialing<Self::Response>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = timeout(self.within, self.tls.call(uri));
-        Box::pin(async move {
-            match connecting.await {
-                Ok(Ok(stream)) => Ok(stream),
-                // Ours comes back as it went in; whatever else went wrong, went wrong in the handshake.
-                Ok(Err(error)) => Err(error.downcast_ref::<SendError>().copied().unwrap_or(SendError::Tls)),
-                Err(_elapsed) => Err(SendError::Connect),
-            }
-        })
+    /// A stream to where a URI leads.
+    pub(super) async fn open(&self, uri: Uri) -> Result<Stream, SendError> {
+        match timeout(self.within, self.tls.clone().call(uri)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            // Ours comes back as it went in; whatever else went wrong, went wrong in the handshake.
+            Ok(Err(error)) => Err(error.downcast_ref::<SendError>().copied().unwrap_or(SendError::Tls)),
+            Err(_elapsed) => Err(SendError::Connect),
+        }
     }
 }
 
@@ -99,7 +86,7 @@ impl TcpDialer {
 impl Service<Uri> for TcpDialer {
     type Response = TokioIo<TcpStream>;
     type Error = SendError;
-    type Future = Dialing<Self::Response>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, SendError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         Poll::Ready(Ok(()))
@@ -143,7 +130,7 @@ mod tests {
     #[tokio::test]
     async fn the_dialer_refuses_by_itself() {
         let peer = Peer::saying("").await;
-        let mut dialer = Dialer::new(
+        let dialer = Dialer::new(
             Purpose::Callback,
             Arc::new(Guard::new(GuardRules::default())),
             Arc::new(Always(vec![peer.address.ip()])),
@@ -154,7 +141,7 @@ mod tests {
             for scheme in ["http", "https"] {
                 let uri = format!("{scheme}://{host}:{}/", peer.address.port()).parse().unwrap();
                 let refused = SendError::Refused(Refusal::Address(RangeName::Loopback));
-                assert_eq!(dialer.call(uri).await.err(), Some(refused), "{scheme} {host}");
+                assert_eq!(dialer.open(uri).await.err(), Some(refused), "{scheme} {host}");
             }
         }
         assert_eq!(peer.connections(), 0);

@@ -10,7 +10,9 @@ use super::*;
 use crate::outbound::{
     GuardRules, Overflow, RangeName,
     resolver::tests::Always,
-    scripted_peer::{Act, Peer, certificate, get, open_guard, settings, tls_peer},
+    scripted_peer::{
+        Act, Peer, certificate, get, open_guard, our_own_listener_is_refused_by, settings, tls_peer,
+    },
 };
 
 /// How a gzip stream begins.
@@ -36,8 +38,6 @@ const GZIPPED_FEED: [u8; 27] = [
 
 /// `hello`
 const BROTLI_HELLO: [u8; 9] = [0x0b, 0x02, 0x80, b'h', b'e', b'l', b'l', b'o', 0x03];
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn client() -> FetchClient {
     FetchClient::new(&settings(), open_guard()).unwrap()
@@ -238,23 +238,10 @@ async fn a_forbidden_address_is_never_connected_to() {
 /// X02: by its address and by a name that leads there, although the whole range is allowed; others are on other ports.
 #[tokio::test]
 async fn our_own_listener_is_never_connected_to() {
-    let (own, other) = (Peer::saying(OK).await, Peer::saying(OK).await);
-    let allow = vec!["127.0.0.0/8".parse().unwrap()];
-    let own_listeners = vec![own.address];
-    let guard = Arc::new(Guard::new(GuardRules { allow, own_listeners, ..GuardRules::default() }));
-    let lying = Always(vec!["127.0.0.1".parse().unwrap()]);
-    let client = FetchClient::with_resolver(&settings(), guard, lying).unwrap();
-    for host in ["127.0.0.1", "2130706433", "localhost", "[::ffff:127.0.0.1]", "innocent.example"] {
-        for purpose in [Purpose::Fetch, Purpose::Callback] {
-            let request = get(purpose, &format!("http://{host}:{}/", own.address.port()));
-            let refused = SendError::Refused(Refusal::Own);
-            assert_eq!(client.send(request).await.unwrap_err(), refused, "{host}");
-        }
-        let request = get(Purpose::Fetch, &format!("http://{host}:{}/", other.address.port()));
-        let status = client.send(request).await.map(|answer| answer.status);
-        assert_eq!(status, Ok(StatusCode::OK), "{host}");
-    }
-    assert_eq!(own.connections(), 0);
+    our_own_listener_is_refused_by(|guard, lying| {
+        FetchClient::with_resolver(&settings(), guard, lying).unwrap()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -20,7 +20,10 @@ use tokio::{
     time::interval,
 };
 
-use super::*;
+use super::{resolver::tests::Always, *};
+
+/// An answer that is good enough for anybody.
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// What the peer does once it has read a request.
 #[derive(Debug, Clone)]
@@ -214,4 +217,27 @@ pub(super) fn tls_peer() -> (SocketAddr, std::thread::JoinHandle<String>) {
         String::from_utf8(read).unwrap()
     });
     (address, thread)
+}
+
+/// By its address and by a name that leads there, although the whole range is allowed; others are on other ports.
+pub(super) async fn our_own_listener_is_refused_by<C: Transport>(
+    client: impl FnOnce(Arc<Guard>, Always) -> C,
+) {
+    let (own, other) = (Peer::saying(OK).await, Peer::saying(OK).await);
+    let allow = vec!["127.0.0.0/8".parse().unwrap()];
+    let own_listeners = vec![own.address];
+    let guard = Arc::new(Guard::new(GuardRules { allow, own_listeners, ..GuardRules::default() }));
+    let lying = Always(vec!["127.0.0.1".parse().unwrap()]);
+    let client = client(guard, lying);
+    for host in ["127.0.0.1", "2130706433", "localhost", "[::ffff:127.0.0.1]", "innocent.example"] {
+        for purpose in [Purpose::Fetch, Purpose::Callback] {
+            let request = get(purpose, &format!("http://{host}:{}/", own.address.port()));
+            let refused = SendError::Refused(Refusal::Own);
+            assert_eq!(client.send(request).await.unwrap_err(), refused, "{host}");
+        }
+        let request = get(Purpose::Fetch, &format!("http://{host}:{}/", other.address.port()));
+        let status = client.send(request).await.map(|answer| answer.status);
+        assert_eq!(status, Ok(StatusCode::OK), "{host}");
+    }
+    assert_eq!(own.connections(), 0);
 }

@@ -57,8 +57,8 @@ impl Work for Looking {
 
 /// How many read a topic: its subscriptions as far as they are quickly counted, beyond that as the last fan-out counted
 /// them, and those that subscribers stand for besides (F04, D19).
-fn readers(store: &Store, topic: TopicId) -> Result<u64, StoreError> {
-    let counted = u64::try_from(store.count_subscriptions(topic, READERS)?).unwrap_or(u64::MAX);
+fn readers(store: &Store, topic: TopicId, counted: usize) -> Result<u64, StoreError> {
+    let counted = u64::try_from(counted).unwrap_or(u64::MAX);
     let told = store.readers(topic)?.unwrap_or_default();
     let all = if counted < u64::try_from(READERS).unwrap_or(u64::MAX) {
         counted
@@ -99,10 +99,11 @@ impl Publishing {
         let began = self.parts.clock.now().max(fetch.pinged_at);
         self.began(topic, began);
         let known = store.topic(topic)?;
-        let readers = match store.count_subscriptions(topic, FEW)? {
-            FEW.. => store.read(move |store| readers(store, topic)).await?,
-            _ => readers(store, topic)?,
+        let counted = match store.count_subscriptions(topic, FEW)? {
+            FEW.. => store.read(move |store| store.count_subscriptions(topic, READERS)).await?,
+            few => few,
         };
+        let readers = readers(store, topic, counted)?;
         let asking = Asking { readers, is_pinged: !fetch.is_poll };
         let validators = known.as_ref().map(|topic| &topic.validators);
         let look = self.look_in_time(&fetch.url, asking, validators, permit).await;

@@ -1,12 +1,11 @@
 //! Makes the store anew of its rows, without what the engine still holds of rows that were written over.
 
-use std::{path::PathBuf, time::Duration};
-
-use tokio::time::sleep;
+use std::path::PathBuf;
 
 use super::{
     StoreError, StoreOptions,
     embedded::Embedded,
+    held::when_free,
     import::{Filling, Imported},
     lines::Tally,
     measure::octets_on_disk,
@@ -14,8 +13,7 @@ use super::{
     siblings::Place,
 };
 
-/// The engine's last threads may hold its files for a moment longer than its handle.
-const HELD_PAUSE: Duration = Duration::from_millis(20);
+/// Pauses before the old store is given up as held by somebody: about five seconds.
 const HELD_PAUSES: u32 = 250;
 
 /// Why nothing was compacted.
@@ -52,7 +50,7 @@ pub async fn compact(options: &StoreOptions, keep: bool) -> Result<Compacted, Co
     let made = filling.end(copied).await;
     drop(old);
     let swapped = match made {
-        Ok(made) => exchange(&place).await.map(|()| made).map_err(CompactError::from),
+        Ok(made) => when_free(HELD_PAUSES, || place.exchange()).map(|()| made).map_err(CompactError::from),
         Err(error) => Err(error),
     };
     let made = swapped.inspect_err(|_| place.abandon())?;
@@ -71,14 +69,4 @@ async fn copy(old: &Embedded, filling: &mut Filling) -> Result<Imported, Compact
         }
     }
     Ok(made)
-}
-
-async fn exchange(place: &Place) -> Result<(), StoreError> {
-    for _ in 0..HELD_PAUSES {
-        match place.exchange() {
-            Err(StoreError::Locked { .. }) => sleep(HELD_PAUSE).await,
-            done => return done,
-        }
-    }
-    place.exchange()
 }

@@ -13,8 +13,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +22,7 @@ use super::{
     acknowledged::Acknowledged,
     codec, folder,
     health::Health,
+    held::when_free,
     keys,
     measure::{self, Held},
     siblings,
@@ -57,9 +56,7 @@ impl Deref for Octets {
     }
 }
 
-/// Who had the store open may be about to end, and the engine's last threads hold its files for a moment longer than its
-/// handle: so long it is tried again.
-const HELD_PAUSE: Duration = Duration::from_millis(20);
+/// Pauses before a store that somebody else has open is given up: about a second.
 const HELD_PAUSES: u32 = 50;
 
 /// An open database.
@@ -86,7 +83,6 @@ impl Embedded {
     }
 
     /// The same, of which rows may be gone: the error that a hub would be refused with comes beside it.
-    #[expect(clippy::disallowed_methods, reason = "nobody tells when a lock on a file is free")]
     pub(super) fn open_whatever_is_left(
         options: &StoreOptions,
     ) -> Result<(Self, Option<StoreError>), StoreError> {
@@ -106,19 +102,14 @@ impl Embedded {
             let last = marks.get(LAST)?;
             Ok::<_, sled::Error>((db, rows, marks, last))
         };
-        let mut pauses = 0..HELD_PAUSES;
-        let opened = loop {
+        let (db, rows, marks, last) = when_free(HELD_PAUSES, || {
             // sled asserts on some damaged files; a start that fails must say so in words.
             let opened =
                 catch_unwind(AssertUnwindSafe(open)).map_err(|_panic| unreadable(DAMAGED.to_owned()))?;
-            if !opened.as_ref().is_err_and(is_held) || pauses.next().is_none() {
-                break opened;
-            }
-            thread::sleep(HELD_PAUSE);
-        };
-        let (db, rows, marks, last) = opened.map_err(|error| match &error {
-            error if is_held(error) => StoreError::Locked { path: options.path.clone() },
-            error => unreadable(said(error)),
+            opened.map_err(|error| match &error {
+                error if is_held(error) => StoreError::Locked { path: options.path.clone() },
+                error => unreadable(said(error)),
+            })
         })?;
         let last = last.and_then(|number| Some(u64::from_be_bytes(number.as_ref().try_into().ok()?)));
         let last = last.unwrap_or_default();
@@ -343,13 +334,10 @@ fn said(error: &sled::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::FileExt as _, time::Duration};
+    use std::{fs, os::unix::fs::FileExt as _};
 
     use super::*;
-
-    fn options(path: &Path) -> StoreOptions {
-        StoreOptions { path: path.to_owned(), cache_bytes: 16 << 20, gather: Duration::ZERO }
-    }
+    use crate::store::transfer_tests::options;
 
     #[test]
     fn another_schema_is_refused_by_name() {

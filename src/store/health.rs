@@ -10,6 +10,9 @@ use std::{
 /// that it knows to have failed.
 pub(super) const STALLED: Duration = Duration::from_secs(10);
 
+/// How often whoever waits looks whether a write hangs, or has ended.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+
 /// What is known of it.
 #[derive(Debug, Default)]
 pub(super) struct Health {

@@ -37,6 +37,7 @@ mod fanouts;
 mod fetches;
 mod folder;
 mod health;
+mod held;
 mod import;
 mod intents;
 pub mod keys;
@@ -88,9 +89,6 @@ use keys::Table;
 use writer::Writer;
 
 use crate::clock::Timestamp;
-
-/// How often it is looked whether a write that hangs has ended.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -178,7 +176,7 @@ impl Store {
             if !health.is_stalled() {
                 return Ok(());
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(health::LOOK).await;
         }
         Err(StoreError::ReadOnly)
     }

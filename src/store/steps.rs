@@ -44,10 +44,8 @@ impl Embedded {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::store::StoreOptions;
+    use crate::store::transfer_tests::options;
 
     fn changes() -> Vec<Change> {
         let put = |number: u32| Change {
@@ -69,8 +67,7 @@ mod tests {
     fn a_large_commit_is_applied_whole_and_in_order_and_leaves_nothing_behind() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("data");
-        let kv =
-            Embedded::open(&StoreOptions { path, cache_bytes: 16 << 20, gather: Duration::ZERO }).unwrap();
+        let kv = Embedded::open(&options(&path)).unwrap();
         kv.apply_large(changes()).unwrap();
         assert!(is_applied(&kv));
         kv.apply_large(changes().split_off(4990)).unwrap();
@@ -81,11 +78,7 @@ mod tests {
     fn a_large_commit_that_a_crash_left_in_the_middle_is_applied_by_the_next_run() {
         for already in [0, 1, 3000] {
             let home = tempfile::tempdir().unwrap();
-            let options = StoreOptions {
-                path: home.path().join("data"),
-                cache_bytes: 16 << 20,
-                gather: Duration::ZERO,
-            };
+            let options = options(&home.path().join("data"));
             {
                 let kv = Embedded::open(&options).unwrap();
                 let row = codec::encode(&changes()).unwrap();

@@ -1,43 +1,21 @@
 //! The store on a real disk: what a commit leaves, what an end leaves, what a look at the due rows finds.
 
-use std::time::Duration;
-
-use super::*;
+use super::{
+    transfer_tests::{at, options},
+    *,
+};
 use crate::{
     clock::Timestamp,
-    protocol::{CallbackUrl, PairId, Profile, Secret, TopicId, TopicUrl},
+    protocol::{PairId, TopicId},
 };
 
 fn open(home: &tempfile::TempDir) -> Store {
-    let options =
-        StoreOptions { path: home.path().join("data"), cache_bytes: 16 << 20, gather: Duration::ZERO };
-    Store::open(&options).unwrap()
-}
-
-fn at(millis: u64) -> Timestamp {
-    Timestamp::from_millis(millis)
+    Store::open(&options(&home.path().join("data"))).unwrap()
 }
 
 fn subscription(name: &str) -> (PairId, Subscription) {
-    let topic = TopicUrl::parse("http://site.example/feed").unwrap();
-    let callback = CallbackUrl::parse(&format!("http://reader.example/{name}")).unwrap();
-    let pair = PairId { topic: topic.id(), callback: callback.id() };
-    let subscription = Subscription {
-        topic,
-        callback,
-        profile: Profile::Websub,
-        secret: Some(Secret::new(b"key".to_vec()).unwrap()),
-        verify_token: None,
-        signature: None,
-        asked_lease: Some(600),
-        granted_at: at(1000),
-        expires_at: at(601_000),
-        refresh_at: None,
-        accepted_at: at(900),
-        since_seq: 7,
-        stands_for: 1,
-    };
-    (pair, subscription)
+    let (pair, subscription) = transfer_tests::subscription(name, Some(b"key"));
+    (pair, Subscription { signature: None, ..subscription })
 }
 
 fn backlog(due: u64) -> Backlog {

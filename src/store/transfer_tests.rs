@@ -15,7 +15,7 @@ pub(super) fn options(path: &Path) -> StoreOptions {
     StoreOptions { path: path.to_owned(), cache_bytes: 16 << 20, gather: Duration::ZERO }
 }
 
-fn at(millis: u64) -> Timestamp {
+pub(super) fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
@@ -23,7 +23,7 @@ fn topic() -> TopicUrl {
     TopicUrl::parse("http://site.example/feed").unwrap()
 }
 
-fn subscription(name: &str, secret: Option<&[u8]>) -> (PairId, Subscription) {
+pub(super) fn subscription(name: &str, secret: Option<&[u8]>) -> (PairId, Subscription) {
     let callback = CallbackUrl::parse(&format!("http://reader.example/{name}")).unwrap();
     let pair = PairId { topic: topic().id(), callback: callback.id() };
     let subscription = Subscription {

@@ -22,7 +22,7 @@ use tracing::error;
 use super::{
     Commit, StoreError,
     embedded::{Change, Embedded},
-    health::Health,
+    health::{Health, LOOK},
     steps::LARGE,
 };
 
@@ -30,9 +30,6 @@ use super::{
 const QUEUE: usize = 4096;
 /// Commits in one batch: bounds how long the first of them waits for the last to be applied.
 const GROUP: usize = 1024;
-
-/// How often whoever waits for a commit looks whether the writer is stuck.
-const LOOK: Duration = Duration::from_secs(1);
 
 struct Job {
     changes: Vec<Change>,
