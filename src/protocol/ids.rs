@@ -23,10 +23,6 @@ macro_rules! id {
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }
-
-            pub(super) fn of_canonical(url: &str) -> Self {
-                Self(first_half(url))
-            }
         }
 
         impl fmt::Display for $name {
@@ -51,6 +47,35 @@ id! {
 id! {
     /// Which callback, whatever way its URL was spelled (S22). Says nothing about the URL, so it may be logged (X06).
     CallbackId
+}
+
+id! {
+    /// Which account, by one of its names in the one spelling of that name.
+    NameId
+}
+
+id! {
+    /// A slap on its way out: made of chance, and given to the site to ask after it.
+    SlapId
+}
+
+impl TopicId {
+    pub(super) fn of_canonical(url: &str) -> Self {
+        Self(first_half(url))
+    }
+}
+
+impl CallbackId {
+    pub(super) fn of_canonical(url: &str) -> Self {
+        Self(first_half(url))
+    }
+}
+
+impl NameId {
+    /// The id of a name that has one spelling already.
+    pub fn of(canonical: &str) -> Self {
+        Self(first_half(canonical))
+    }
 }
 
 fn first_half(text: &str) -> [u8; 16] {

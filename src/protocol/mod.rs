@@ -76,7 +76,7 @@ pub use endpoint::is_hub;
 pub use fault::UrlFault;
 pub use form::{Form, FormFault};
 pub use host_key::HostKey;
-pub use ids::{CallbackId, PairId, TopicId};
+pub use ids::{CallbackId, NameId, PairId, SlapId, TopicId};
 pub use intent::{IntentRequest, Mode, VerifyMode};
 pub use lease::LeaseRules;
 pub use link::Link;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use url::Url;
 
-use crate::protocol::TopicUrl;
+use crate::protocol::{NameId, TopicUrl};
 
 use super::{
     discovery::Descriptor,
@@ -85,6 +85,11 @@ impl Identity {
     /// One spelling for all of the same.
     pub fn canonical(&self) -> &str {
         &self.canonical
+    }
+
+    /// Which name this is, as the store has it.
+    pub fn id(&self) -> NameId {
+        NameId::of(&self.canonical)
     }
 
     /// Whether both are the same name, http and https taken as equal.

@@ -7,11 +7,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backlog, Due, FanOut, FanOutId, Name, PendingFetch, PendingIntent, Publication, Readers, StoreError,
-    Subscription, Topic, TopicDocument, codec,
+    Backlog, Due, FanOut, FanOutId, Name, PendingFetch, PendingIntent, Publication, Readers, RelayRecord,
+    StoreError, Subscription, Topic, TopicDocument, codec,
     due::DueKind,
     embedded::Change,
     keys::{self, Table},
+    relay,
 };
 use crate::{
     clock::Timestamp,
@@ -99,6 +100,7 @@ pub enum Record {
     HostForgotten([u8; 16]),
     /// A due row whose primary record says otherwise.
     DueDropped(Due),
+    Relay(RelayRecord),
 }
 
 /// Records that become durable together or not at all.
@@ -110,13 +112,13 @@ impl Commit {
         Self::default()
     }
 
-    pub fn push(&mut self, record: Record) {
-        self.0.push(record);
+    pub fn push(&mut self, record: impl Into<Record>) {
+        self.0.push(record.into());
     }
 
     /// The same with one more record.
     #[must_use]
-    pub fn with(mut self, record: Record) -> Self {
+    pub fn with(mut self, record: impl Into<Record>) -> Self {
         self.push(record);
         self
     }
@@ -142,6 +144,12 @@ impl Commit {
     }
 }
 
+impl From<RelayRecord> for Record {
+    fn from(record: RelayRecord) -> Self {
+        Self::Relay(record)
+    }
+}
+
 impl From<Record> for Commit {
     fn from(record: Record) -> Self {
         Self(vec![record])
@@ -154,10 +162,10 @@ impl FromIterator<Record> for Commit {
     }
 }
 
-struct Rows(Vec<Change>);
+pub(super) struct Rows(Vec<Change>);
 
 impl Rows {
-    fn put<T: Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), StoreError> {
+    pub(super) fn put<T: Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), StoreError> {
         let value = Some(codec::encode(value)?);
         self.0.push(Change { key, value });
         Ok(())
@@ -167,12 +175,18 @@ impl Rows {
         self.0.push(Change { key, value: Some(value) });
     }
 
-    fn remove(&mut self, key: Vec<u8>) {
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
         self.0.push(Change { key, value: None });
     }
 
     /// Moves a due row: the old one goes before the new one comes, as both may be the same key.
-    fn due(&mut self, kind: DueKind, primary: &[u8], was: Option<Timestamp>, now: Option<Timestamp>) {
+    pub(super) fn due(
+        &mut self,
+        kind: DueKind,
+        primary: &[u8],
+        was: Option<Timestamp>,
+        now: Option<Timestamp>,
+    ) {
         if let Some(was) = was {
             self.remove(keys::due(kind.byte(), was, primary));
         }
@@ -270,6 +284,7 @@ impl Rows {
             Record::HostVerified(host, at) => self.put(keys::host(host), &at)?,
             Record::HostForgotten(host) => self.remove(keys::host(host)),
             Record::DueDropped(due) => self.remove(due.key()),
+            Record::Relay(record) => relay::rows(self, record)?,
         }
         Ok(())
     }

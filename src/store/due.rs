@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    protocol::{PairId, TopicId},
+    protocol::{NameId, PairId, TopicId},
 };
 
 /// Rows a page: most looks find little that is due, and need not read far into what is not.
@@ -21,6 +21,12 @@ pub enum DueKind {
     Intent,
     Backlog,
     Lease,
+    /// A lane of verified slaps to the site.
+    Forward,
+    /// A slap whose author could not be looked up.
+    Doubt,
+    /// A lane of slaps to a target.
+    Slap,
 }
 
 impl DueKind {
@@ -31,6 +37,9 @@ impl DueKind {
             Self::Intent => b'i',
             Self::Backlog => b'b',
             Self::Lease => b'l',
+            Self::Forward => b's',
+            Self::Doubt => b'd',
+            Self::Slap => b'o',
         }
     }
 }
@@ -63,6 +72,17 @@ impl Due {
     /// The pair whose intent, backlog or lease is due.
     pub fn pair(&self) -> Option<PairId> {
         PairId::from_octets(&self.primary)
+    }
+
+    /// The account and the lane that goes on.
+    pub fn lane(&self) -> Option<(NameId, [u8; 16])> {
+        let (account, lane) = self.primary.split_first_chunk::<16>()?;
+        Some((NameId::from_bytes(*account), lane.try_into().ok()?))
+    }
+
+    /// The slap that is verified again, or the lane to a target.
+    pub fn id(&self) -> Option<[u8; 16]> {
+        self.primary.as_slice().try_into().ok()
     }
 }
 

@@ -224,6 +224,14 @@ impl Embedded {
         })
     }
 
+    /// The last row of `prefix` in key order.
+    pub(super) fn last(&self, prefix: &[u8]) -> Result<Option<(Octets, Octets)>, StoreError> {
+        self.read(|| {
+            let row = self.rows.scan_prefix(prefix).next_back().transpose()?;
+            Ok(row.map(|(key, value)| (Octets(key), Octets(value))))
+        })
+    }
+
     pub(super) fn count(&self, prefix: &[u8]) -> Result<u64, StoreError> {
         self.read(|| {
             let mut count: u64 = 0;

@@ -43,12 +43,40 @@ pub enum Table {
     Readers,
     /// callback host → when it last proved an intent
     Hosts,
+    /// name → [`super::Account`]
+    Accounts,
+    /// name → [`super::KeyPair`]
+    AccountKeys,
+    /// name → [`super::KnownDescriptor`]
+    Descriptors,
+    /// account, replay key → [`super::Seen`]
+    Seen,
+    /// account, hash of signer and object → when that was updated
+    Applied,
+    /// account, lane, seq → [`super::InboxSlap`]
+    Inbox,
+    /// account, lane → [`super::LaneState`]
+    Lanes,
+    /// hash → [`super::Doubt`]
+    Doubts,
+    /// slap → [`super::OutgoingSlap`]
+    Outgoing,
+    /// slap, index → [`super::SlapTarget`]
+    Targets,
+    /// lane, seq → slap, index
+    OutQueue,
+    /// lane → [`super::LaneState`]
+    OutLanes,
+    /// group, name → [`super::Member`]
+    Members,
+    /// group, seq → [`super::GroupPost`]
+    GroupPosts,
     /// kind, due time, primary key → nothing
     Due,
 }
 
 impl Table {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 31] = [
         Self::Meta,
         Self::Topics,
         Self::Aliases,
@@ -65,6 +93,20 @@ impl Table {
         Self::Intents,
         Self::Readers,
         Self::Hosts,
+        Self::Accounts,
+        Self::AccountKeys,
+        Self::Descriptors,
+        Self::Seen,
+        Self::Applied,
+        Self::Inbox,
+        Self::Lanes,
+        Self::Doubts,
+        Self::Outgoing,
+        Self::Targets,
+        Self::OutQueue,
+        Self::OutLanes,
+        Self::Members,
+        Self::GroupPosts,
         Self::Due,
     ];
 
@@ -87,6 +129,20 @@ impl Table {
             Self::Intents => b'I',
             Self::Readers => b'R',
             Self::Hosts => b'H',
+            Self::Accounts => b'a',
+            Self::AccountKeys => b'k',
+            Self::Descriptors => b'd',
+            Self::Seen => b'r',
+            Self::Applied => b'o',
+            Self::Inbox => b'i',
+            Self::Lanes => b'l',
+            Self::Doubts => b'w',
+            Self::Outgoing => b'u',
+            Self::Targets => b't',
+            Self::OutQueue => b'q',
+            Self::OutLanes => b'e',
+            Self::Members => b'm',
+            Self::GroupPosts => b'g',
             Self::Due => b'Q',
         }
     }
@@ -110,6 +166,20 @@ impl Table {
             Self::Intents => "intents",
             Self::Readers => "readers",
             Self::Hosts => "hosts",
+            Self::Accounts => "accounts",
+            Self::AccountKeys => "account-keys",
+            Self::Descriptors => "descriptors",
+            Self::Seen => "seen",
+            Self::Applied => "applied",
+            Self::Inbox => "inbox",
+            Self::Lanes => "lanes",
+            Self::Doubts => "doubts",
+            Self::Outgoing => "outgoing",
+            Self::Targets => "targets",
+            Self::OutQueue => "out-queue",
+            Self::OutLanes => "out-lanes",
+            Self::Members => "members",
+            Self::GroupPosts => "group-posts",
             Self::Due => "due",
         }
     }
@@ -126,6 +196,11 @@ fn key(table: Table, parts: &[&[u8]]) -> Vec<u8> {
         key.extend_from_slice(part);
     }
     key
+}
+
+/// A key of a table whose parts the caller knows.
+pub(super) fn of(table: Table, parts: &[&[u8]]) -> Vec<u8> {
+    key(table, parts)
 }
 
 pub(super) fn schema() -> Vec<u8> {

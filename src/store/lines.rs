@@ -221,7 +221,7 @@ impl Row {
                     _ => Self::Subscriptions { pair, row: codec::decode(table, value)?, withheld },
                 }
             }
-            Table::Meta | Table::Aliases | Table::Contents | Table::Hosts | Table::Due => return Ok(None),
+            _ => return Ok(None),
         };
         Ok(Some(row))
     }

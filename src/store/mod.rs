@@ -47,6 +47,7 @@ mod measure;
 mod names;
 mod publications;
 mod reading;
+mod relay;
 mod rescue;
 mod siblings;
 mod steps;
@@ -71,6 +72,10 @@ pub use measure::{Held, Stats, stats};
 pub use names::Name;
 pub use publications::{Publication, PublishedEntry};
 pub use reading::Lost;
+pub use relay::{
+    Account, AccountKind, Doubt, ForwardMode, GroupPost, InboxSlap, KeyPair, KnownDescriptor, LaneId,
+    LaneState, Member, Membership, OutgoingSlap, RelayRecord, Seen, SlapTarget, TargetState, Try,
+};
 pub use subscriptions::Subscription;
 pub use topics::{Readers, Topic, TopicDocument, Validators};
 pub use verify::{Verified, verify};
@@ -120,6 +125,8 @@ pub struct Store {
     subscription_changes: Arc<AtomicU64>,
     /// Held over read-decide-commit on one pair: verification, expiry, 410.
     pair_locks: Arc<Locks>,
+    /// Held over read-decide-commit on one lane of slaps, or one account.
+    lane_locks: Arc<Locks>,
     /// Held for writing while a topic's head moves, for reading while a backlog of the topic settles against the head.
     topic_locks: Arc<Locks>,
 }
@@ -135,6 +142,7 @@ impl Store {
             writer: Arc::new(writer),
             subscription_changes,
             pair_locks: Arc::default(),
+            lane_locks: Arc::default(),
             topic_locks: Arc::default(),
         })
     }
@@ -156,6 +164,11 @@ impl Store {
     /// Locks by pair (topic and callback).
     pub fn pair_locks(&self) -> &Locks {
         &self.pair_locks
+    }
+
+    /// Locks by lane of slaps, and by account.
+    pub fn lane_locks(&self) -> &Locks {
+        &self.lane_locks
     }
 
     /// Locks by topic.

@@ -16,6 +16,7 @@ mod jrd;
 mod publish;
 mod xrd;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use addresses::{expand, host_meta, webfinger};
@@ -65,7 +66,7 @@ pub enum DescriptorFault {
 }
 
 /// A link of a descriptor.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DescriptorLink {
     pub rel: String,
     pub media_type: Option<String>,
@@ -74,7 +75,7 @@ pub struct DescriptorLink {
 }
 
 /// A descriptor of an account, or a host-meta.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descriptor {
     pub subject: Option<String>,
     pub aliases: Vec<String>,
