@@ -25,6 +25,7 @@ use crate::{
     },
     publishing::{self, Looking, Publishing},
     random::Random,
+    relay::{self, Relay},
     store::{DueKind, Store, StoreError, StoreOptions},
     subscribing::{self, Leases, Subscribing, Verifying},
     supervise::Tasks,
@@ -176,6 +177,7 @@ impl App {
         let hub = inbound::hub_router(HubParts {
             subscribing: Arc::clone(&services.subscribing),
             publishing: services.publishing,
+            relay: Arc::clone(&services.relay),
             store: store.clone(),
             limits,
             metrics: Arc::clone(&metrics),
@@ -190,6 +192,7 @@ impl App {
         drop(tasks.spawn(inbound::serve(public, hub, listening, tasks.clone())));
         let parts = AdminParts {
             subscribing: services.subscribing,
+            relay: services.relay,
             store: store.clone(),
             metrics,
             hub_url: hub_url.clone(),
@@ -259,6 +262,7 @@ struct Services {
     subscribing: Arc<Subscribing>,
     publishing: Arc<Publishing>,
     distribution: Arc<Distribution>,
+    relay: Arc<Relay>,
 }
 
 impl Services {
@@ -272,7 +276,8 @@ impl Services {
         hub_url: &str,
     ) -> Result<Self> {
         let Clients { guard, user_agent, callbacks, fetches } = clients;
-        let to_callbacks = Arc::clone(&callbacks);
+        let (to_callbacks, to_sites) = (Arc::clone(&callbacks), Arc::clone(&callbacks));
+        let lookups: Arc<dyn Transport> = fetches.clone();
         let per_host = config.hosts.connections;
         let lanes = Lanes::new(LaneRules { per_host, total: config.delivery.concurrency });
         let asking = Lanes::new(LaneRules { per_host, total: config.verification.concurrency });
@@ -318,6 +323,16 @@ impl Services {
             user_agent,
             distribution: Arc::clone(&distribution),
         });
+        let relay = Relay::new(relay::Parts {
+            store: store.clone(),
+            fetches: lookups,
+            callbacks: to_sites,
+            clock: Arc::clone(&seams.clock),
+            random: Arc::clone(&seams.random),
+            metrics: Arc::clone(metrics),
+            publishing: Arc::clone(&publishing),
+            hub_url: hub_url.to_owned(),
+        });
         let subscribing = Subscribing::new(subscribing::Parts {
             store: store.clone(),
             transport: callbacks,
@@ -336,7 +351,7 @@ impl Services {
             hub_url: hub_url.to_owned(),
         })
         .await?;
-        Ok(Self { subscribing, publishing, distribution })
+        Ok(Self { subscribing, publishing, distribution, relay })
     }
 
     /// Starts the loops over what waits.

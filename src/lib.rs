@@ -15,7 +15,7 @@
 //! | 1 | [`config`], [`telemetry`], [`supervise`] | 0, 1 |
 //! | 2 | [`store`], [`outbound`] | 0, 1 |
 //! | 3 | [`agenda`] | 0 to 2 |
-//! | 4 | [`subscribing`], [`publishing`], [`distribution`] | 0 to 3; `publishing` also `distribution`, `subscribing` both |
+//! | 4 | [`subscribing`], [`publishing`], [`distribution`], [`relay`] | 0 to 3; `publishing` also `distribution`, `subscribing` both, `relay` `publishing` |
 //! | 5 | [`inbound`] | 0 to 4 |
 //! | 6 | [`app`], [`client`] and `lifecycle` | 0 to 5 |
 //! | 7 | [`cli`] | all |
@@ -61,6 +61,7 @@ pub mod outbound;
 pub mod protocol;
 pub mod publishing;
 pub mod random;
+pub mod relay;
 pub mod salmon;
 pub mod store;
 pub mod subscribing;

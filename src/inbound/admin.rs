@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     protocol::{CallbackUrl, PairId, TopicUrl},
+    relay::Relay,
     store::{Counts, Store},
     subscribing::Subscribing,
     telemetry::Metrics,
@@ -32,6 +33,7 @@ use crate::{
 #[derive(Debug)]
 pub struct AdminParts {
     pub subscribing: Arc<Subscribing>,
+    pub relay: Arc<Relay>,
     pub store: Store,
     pub metrics: Arc<Metrics>,
     pub hub_url: String,

@@ -30,6 +30,7 @@ use super::{
 use crate::{
     protocol::{self, IntentRequest, Mode, Request as HubRequest},
     publishing::Publishing,
+    relay::Relay,
     store::{Store, StoreError},
     subscribing::{Accepted, Subscribing, Unaccepted},
     supervise::Tasks,
@@ -46,6 +47,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 pub struct HubParts {
     pub subscribing: Arc<Subscribing>,
     pub publishing: Arc<Publishing>,
+    pub relay: Arc<Relay>,
     pub store: Store,
     pub limits: Arc<Limits>,
     pub metrics: Arc<Metrics>,
