@@ -6,6 +6,10 @@
 //! - Whoever is acted on has been verified under every name that the entry gives its author.
 //! - What one author does with one object reaches the site in the order in which it was taken, one request at a time.
 
+pub mod lookup;
+
+pub use lookup::{Confirmed, Found, Lookup, LookupError, Unconfirmed};
+
 use std::sync::Arc;
 
 use crate::{

@@ -104,8 +104,8 @@ impl fmt::Display for Identity {
     }
 }
 
-/// The host and port of a URL, without the default ports of both schemes.
-fn authority(url: &Url) -> Option<String> {
+/// The host and port of a URL, without the default ports of both schemes: who has a say in what lies there.
+pub fn authority(url: &Url) -> Option<String> {
     let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
     if host.is_empty() {
         return None;

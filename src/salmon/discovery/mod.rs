@@ -34,6 +34,20 @@ const MOST_NAMES: usize = 64;
 /// envelope takes a tenth of a second.
 const MOST_KEYS: usize = 2;
 
+/// Octets of a descriptor that is kept: a key of 8192 bits has 1400.
+const MOST_KEPT: usize = 16 << 10;
+
+/// The relations that are kept.
+const KEPT: [&str; 7] = [
+    rel::SALMON,
+    rel::SALMON_REPLIES,
+    rel::SALMON_MENTION,
+    rel::MAGIC_PUBLIC_KEY,
+    rel::UPDATES_FROM,
+    rel::PROFILE_PAGE,
+    rel::SUBSCRIBE,
+];
+
 /// The relations that are asked for.
 pub mod rel {
     pub const SALMON: &str = "salmon";
@@ -98,6 +112,22 @@ impl Descriptor {
         descriptor.aliases.truncate(MOST_NAMES);
         descriptor.hosts.truncate(MOST_NAMES);
         Ok(descriptor)
+    }
+
+    /// What is of use in the descriptor of an account, so that it can be kept; `None` if that is still more than any
+    /// account has.
+    pub fn condensed(mut self) -> Option<Self> {
+        self.hosts.clear();
+        self.property_keys.truncate(MOST_KEYS);
+        self.links.retain(|link| {
+            link.href.is_some() && KEPT.iter().any(|kept| link.rel.trim_ascii().eq_ignore_ascii_case(kept))
+        });
+        let links = self.links.iter().flat_map(|link| {
+            [Some(&link.rel), link.media_type.as_ref(), link.href.as_ref(), link.template.as_ref()]
+        });
+        let names = self.subject.iter().chain(&self.aliases).chain(&self.property_keys);
+        let octets: usize = links.flatten().chain(names).map(String::len).sum();
+        (octets <= MOST_KEPT).then_some(self)
     }
 
     /// The names of its account, the subject first.

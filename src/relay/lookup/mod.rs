@@ -1,0 +1,300 @@
+//! Discovery over the network: what the host of a name says of it (`salmon.md` 2.1 to 2.4).
+//!
+//! Anybody can make us ask by naming somebody, so every word of this is bounded, and nothing of it is believed that the
+//! host of the name has not said itself.
+//!
+//! # Invariants
+//! - A descriptor speaks for a name only if it came from the name's host: from its own address there after all redirects,
+//!   or from a template that the host's host-meta names. It has to have the name in it.
+//! - What a *page* leads to speaks for that page alone: its neighbours on the host may be other people.
+//! - One name is asked after once at a time, however many want to know; once a day if it is there, once a minute if not,
+//!   and out of turn once in ten minutes.
+//! - Neither those who make us ask nor those who are asked can be the occasion of more than so many look-ups a minute.
+//! - Errors and logs have no body, no address and no path in them.
+//!
+//! | File | What |
+//! |---|---|
+//! | `errand` | one look-up's requests: redirects, sizes, times, whom it may ask |
+//! | `steps` | the order in which a name is looked up |
+//! | `known` | what was found, on disk; what was not, for a minute |
+//! | `joined` | many who want the same |
+//! | `limits` | look-ups a minute |
+//! | `confirm` | whether the names in an entry are one account's |
+//! | `endpoint` | where slaps for somebody go |
+
+mod confirm;
+mod endpoint;
+mod errand;
+mod joined;
+mod known;
+mod limits;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub use confirm::{Confirmed, Unconfirmed};
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::{Clock, Timestamp},
+    outbound::Transport,
+    salmon::{Descriptor, Identity},
+    store::{KnownDescriptor, Store},
+};
+use endpoint::Endpoints;
+use errand::Errand;
+use joined::Joined;
+use known::Known;
+use limits::Limits;
+
+/// How soon a name may be asked after out of turn again.
+const REFRESH_AFTER: Duration = Duration::from_mins(10);
+/// How often what is too old is forgotten.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// What the operator decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// For one request.
+    pub lookup_timeout: Duration,
+    /// For a look-up with all its requests.
+    pub lookup_within: Duration,
+    /// How long a descriptor is good.
+    pub keep_descriptor: Duration,
+    /// How long it has to do while its host is down.
+    pub keep_stale: Duration,
+    /// Hosts, with their port or for all of their ports, that may be asked without TLS, and are asked so.
+    pub http_hosts: Vec<String>,
+    /// For whom they are, and whom they ask.
+    pub lookups_per_minute: NonZeroU32,
+    /// Look-ups at a time.
+    pub concurrency: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            lookup_timeout: Duration::from_secs(5),
+            lookup_within: Duration::from_secs(10),
+            keep_descriptor: Duration::from_hours(24),
+            keep_stale: Duration::from_hours(7 * 24),
+            http_hosts: Vec::new(),
+            lookups_per_minute: NonZeroU32::MIN.saturating_add(59),
+            concurrency: 16,
+        }
+    }
+}
+
+/// What it is built from.
+#[derive(Debug)]
+pub struct Parts {
+    pub store: Store,
+    /// With the guard for fetches in it.
+    pub transport: Arc<dyn Transport>,
+    pub clock: Arc<dyn Clock>,
+    pub rules: Rules,
+}
+
+/// Looks names up, and remembers.
+#[derive(Debug)]
+pub struct Lookup {
+    parts: Parts,
+    limits: Limits,
+    known: Known,
+    endpoints: Endpoints,
+    under_way: Joined<Result<KnownDescriptor, Miss>>,
+    at_once: Semaphore,
+}
+
+/// What an identity's own host says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub descriptor: Descriptor,
+    pub fetched_at: Timestamp,
+    /// The host is down, and this is what it said when it was not.
+    pub is_stale: bool,
+    /// It was known before it was asked for: another look may bring something else.
+    pub is_cached: bool,
+}
+
+/// Why nothing was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+pub enum LookupError {
+    /// May pass: no connection, too late, an error of the server, or too many look-ups.
+    #[error("the host of that name cannot be asked right now")]
+    Later,
+    /// There is no descriptor of the name at its host, or none that may be asked for.
+    #[error("the host of that name says nothing of it")]
+    Nothing,
+}
+
+/// Why a look-up brought nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Miss {
+    Nothing,
+    Later,
+    /// Nobody was asked, because too much is asked already: says nothing of the name.
+    Busy,
+}
+
+impl From<Miss> for LookupError {
+    fn from(miss: Miss) -> Self {
+        match miss {
+            Miss::Nothing => Self::Nothing,
+            Miss::Later | Miss::Busy => Self::Later,
+        }
+    }
+}
+
+impl Lookup {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            limits: Limits::new(parts.rules.lookups_per_minute),
+            known: Known::new(parts.store.clone()),
+            endpoints: Endpoints::default(),
+            under_way: Joined::default(),
+            at_once: Semaphore::new(parts.rules.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            parts,
+        })
+    }
+
+    /// What its host says of a name. `asking_host` is on whose behalf: the address of the client, as it is counted for
+    /// other limits too.
+    pub async fn find(&self, identity: &Identity, asking_host: &str) -> Result<Found, LookupError> {
+        self.find_for(identity, Some(asking_host)).await
+    }
+
+    async fn find_for(&self, identity: &Identity, asking: Option<&str>) -> Result<Found, LookupError> {
+        let known = self.known.get(identity).await;
+        let now = self.parts.clock.now();
+        let age = |known: &KnownDescriptor| now.since(known.fetched_at);
+        let good = known.as_ref().filter(|known| age(known) < self.parts.rules.keep_descriptor);
+        if let Some(good) = good {
+            return Ok(cached(good.clone(), false));
+        }
+        match self.ask(identity, asking, known.as_ref()).await {
+            Ok(found) => Ok(found),
+            Err(Miss::Later) => known
+                .filter(|known| age(known) < self.parts.rules.keep_stale)
+                .map(|known| cached(known, true))
+                .ok_or(LookupError::Later),
+            Err(miss) => Err(miss.into()),
+        }
+    }
+
+    /// Once more, after a signature did not fit the key in `outdated`. `None` if that is no use: it was no older than the
+    /// question, or the name was asked after out of turn within the last ten minutes.
+    pub async fn refresh(
+        &self,
+        identity: &Identity,
+        outdated: &Found,
+        asking_host: &str,
+    ) -> Option<Result<Found, LookupError>> {
+        if !outdated.is_cached {
+            return None;
+        }
+        let known = self.known.get(identity).await;
+        if let Some(newer) = known.as_ref().filter(|known| known.fetched_at > outdated.fetched_at) {
+            return Some(Ok(cached(newer.clone(), false)));
+        }
+        // Whoever else found the signature wrong in the meantime waits for the same answer.
+        if !self.under_way.is_any(identity.id()) {
+            let now = self.parts.clock.now();
+            let last = known.as_ref().and_then(|known| known.refreshed_at);
+            if last.is_some_and(|last| now.since(last) < REFRESH_AFTER) {
+                return None;
+            }
+        }
+        Some(self.ask_out_of_turn(identity, Some(asking_host), known).await)
+    }
+
+    async fn ask_out_of_turn(
+        &self,
+        identity: &Identity,
+        asking: Option<&str>,
+        known: Option<KnownDescriptor>,
+    ) -> Result<Found, LookupError> {
+        let known =
+            known.map(|known| KnownDescriptor { refreshed_at: Some(self.parts.clock.now()), ..known });
+        // Before anybody is asked, or a host that does not answer would be asked for every slap.
+        if let Some(known) = &known {
+            self.known.put(identity, known.clone()).await;
+        }
+        Ok(self.ask(identity, asking, known.as_ref()).await?)
+    }
+
+    /// Asks, unless it was tried within the last minute, together with all others who want to know.
+    async fn ask(
+        &self,
+        identity: &Identity,
+        asking: Option<&str>,
+        known: Option<&KnownDescriptor>,
+    ) -> Result<Found, Miss> {
+        if let Some(miss) = self.known.failure(identity.id(), self.parts.clock.now()) {
+            return Err(miss);
+        }
+        if asking.is_some_and(|asking| !self.limits.may_ask(asking)) {
+            return Err(Miss::Busy);
+        }
+        let fetched = self.under_way.once(identity.id(), || Box::pin(self.fetch(identity, known))).await?;
+        Ok(Found {
+            descriptor: fetched.descriptor,
+            fetched_at: fetched.fetched_at,
+            is_stale: false,
+            is_cached: false,
+        })
+    }
+
+    async fn fetch(
+        &self,
+        identity: &Identity,
+        known: Option<&KnownDescriptor>,
+    ) -> Result<KnownDescriptor, Miss> {
+        let before = Instant::now().checked_add(self.parts.rules.lookup_within);
+        let before = before.unwrap_or_else(Instant::now);
+        let Ok(Ok(_permit)) = timeout_at(before, self.at_once.acquire()).await else {
+            return Err(Miss::Busy);
+        };
+        let found = timeout_at(before, Errand::new(self).descriptor(identity)).await;
+        let now = self.parts.clock.now();
+        match found.unwrap_or(Err(Miss::Later)) {
+            Ok(descriptor) => {
+                let refreshed_at = known.and_then(|known| known.refreshed_at);
+                let fetched = KnownDescriptor { descriptor, fetched_at: now, refreshed_at };
+                self.known.replace(identity, known, fetched.clone()).await;
+                Ok(fetched)
+            }
+            Err(miss) => {
+                self.known.failed(identity.id(), miss, now);
+                Err(miss)
+            }
+        }
+    }
+
+    /// Forgets, until the stop, what is too old to be of use.
+    pub async fn sweep(self: Arc<Self>, stop: CancellationToken) {
+        let keep = self.parts.rules.keep_stale.max(self.parts.rules.keep_descriptor);
+        let mut rows_due = Instant::now();
+        while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
+            self.limits.forget();
+            let now = self.parts.clock.now();
+            self.endpoints.forget(now, self.parts.rules.keep_descriptor);
+            if rows_due.elapsed() >= known::SWEEP {
+                rows_due = Instant::now();
+                self.known.forget(now.before(keep)).await;
+            }
+        }
+    }
+}
+
+fn cached(known: KnownDescriptor, is_stale: bool) -> Found {
+    Found { descriptor: known.descriptor, fetched_at: known.fetched_at, is_stale, is_cached: true }
+}
