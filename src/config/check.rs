@@ -55,6 +55,7 @@ impl Config {
         self.check_subscribing(&mut rules);
         self.check_publishing(&mut rules);
         self.check_distribution(&mut rules);
+        self.check_salmon(&mut rules);
         rules.broken
     }
 
@@ -174,6 +175,37 @@ impl Config {
         rules.lasts(hosts.breaker_window, "breaker_window");
         rules.that(hosts.breaker_min_tries > 0, &["breaker_min_tries"], "is zero");
         rules.lasts(hosts.breaker_pause, "breaker_pause");
+    }
+
+    fn check_salmon(&self, rules: &mut Rules) {
+        let Self { salmon, .. } = self;
+        rules.section = "salmon";
+        rules.lasts(salmon.lookup_timeout, "lookup_timeout");
+        rules.that(
+            salmon.lookup_timeout <= salmon.lookup_within,
+            &["lookup_timeout", "lookup_within"],
+            "salmon.lookup_timeout is longer than salmon.lookup_within, which includes it",
+        );
+        rules.lasts(salmon.keep_descriptor, "keep_descriptor");
+        rules.that(
+            salmon.keep_descriptor <= salmon.keep_stale,
+            &["keep_stale", "keep_descriptor"],
+            "salmon.keep_stale is shorter than salmon.keep_descriptor",
+        );
+        rules.hosts(&salmon.http_hosts, "http_hosts");
+        rules.hosts(&salmon.legacy_hosts, "legacy_hosts");
+        rules.hosts(&salmon.unfavorite_hosts, "unfavorite_hosts");
+        rules.waits(&salmon.retry, "retry");
+        rules.lasts(salmon.give_up, "give_up");
+        rules.lasts(salmon.join_timeout, "join_timeout");
+        rules.lasts(salmon.forward_timeout, "forward_timeout");
+        rules.counts(salmon.max_bytes, "max_bytes");
+        rules.lasts(salmon.remember_posts, "remember_posts");
+        if let Some(max_age) = salmon.max_age {
+            rules.lasts(max_age, "max_age");
+        }
+        rules.counts(salmon.most_waiting, "most_waiting");
+        rules.counts(salmon.concurrency, "concurrency");
     }
 }
 

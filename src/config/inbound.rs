@@ -134,7 +134,7 @@ impl Default for LimitsConfig {
     }
 }
 
-const fn at_least_one(number: u32) -> NonZeroU32 {
+pub(super) const fn at_least_one(number: u32) -> NonZeroU32 {
     match NonZeroU32::new(number) {
         Some(number) => number,
         None => NonZeroU32::MIN,

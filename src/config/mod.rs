@@ -22,6 +22,7 @@ mod inbound;
 mod outbound;
 mod process;
 mod publishing;
+mod salmon;
 mod subscribing;
 mod units;
 
@@ -36,6 +37,7 @@ pub use inbound::{AdminConfig, LimitsConfig, ServerConfig};
 pub use outbound::NetworkConfig;
 pub use process::{LogConfig, LogFormat, StorageConfig};
 pub use publishing::{FeedConfig, FetchConfig, PollingConfig, PublicationsConfig};
+pub use salmon::SalmonConfig;
 pub use subscribing::{AccessConfig, CompatConfig, LeaseConfig, VerificationConfig};
 pub use units::{BadValue, parse_network, parse_public_url};
 
@@ -58,6 +60,7 @@ pub struct Config {
     pub publications: PublicationsConfig,
     pub feed: FeedConfig,
     pub hosts: HostsConfig,
+    pub salmon: SalmonConfig,
     pub limits: LimitsConfig,
     pub network: NetworkConfig,
     pub compat: CompatConfig,

@@ -167,6 +167,13 @@ pub(super) fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
     Span::deserialize(deserializer).map(|Span(span)| span)
 }
 
+/// A span that need not be there.
+pub(super) fn optional_span<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    span(deserializer).map(Some)
+}
+
 /// Spans one after the other: when a second, third ... try is made.
 pub(super) fn schedule<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
     Ok(Vec::deserialize(deserializer)?.into_iter().map(|Span(span)| span).collect())
