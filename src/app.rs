@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     agenda::Agenda,
     clock::{Clock, SystemClock},
-    config::Config,
+    config::{Config, SalmonConfig},
     distribution::{self, CatchUp, Distribution},
     feed::Volatile,
     inbound::{self, Access, AdminParts, Credentials, HubParts, Limits, Listening, Token},
@@ -25,7 +25,7 @@ use crate::{
     },
     publishing::{self, Looking, Publishing},
     random::Random,
-    relay::{self, Relay},
+    relay::{self, Forwarding, GroupFeeds, LocalFeeds, LookingAgain, Lookup, Relay, lookup},
     store::{DueKind, Store, StoreError, StoreOptions},
     subscribing::{self, Leases, Subscribing, Verifying},
     supervise::Tasks,
@@ -157,7 +157,7 @@ impl App {
         tasks.keep("store size", move || measure(measured.clone(), Arc::clone(&gauge), stop.clone()));
         let (noted, clock, stop) = (store.clone(), Arc::clone(&seams.clock), tasks.stopping().clone());
         tasks.keep("time", move || note_time(noted.clone(), Arc::clone(&clock), stop.clone()));
-        let limits = Arc::new(Limits::new(&config.limits));
+        let limits = Arc::new(Limits::new(&config.limits, config.salmon.slaps_per_second));
         let sweeper = Arc::clone(&limits);
         let stop = tasks.stopping().clone();
         tasks.keep("limits", move || {
@@ -185,6 +185,7 @@ impl App {
             hub_url: hub_url.clone(),
             trusted_proxies: config.server.trusted_proxies.clone(),
             max_body: config.server.max_body_bytes,
+            max_slap: config.salmon.max_bytes,
             body_timeout: config.server.body_timeout,
             moved_to: config.server.moved_to.as_ref().map(|url| url.as_str().parse()).transpose()?,
             access,
@@ -277,7 +278,9 @@ impl Services {
     ) -> Result<Self> {
         let Clients { guard, user_agent, callbacks, fetches } = clients;
         let (to_callbacks, to_sites) = (Arc::clone(&callbacks), Arc::clone(&callbacks));
-        let lookups: Arc<dyn Transport> = fetches.clone();
+        let fetches: Arc<dyn Transport> = fetches;
+        let plain_hosts = config.salmon.http_hosts.clone();
+        let feeds = GroupFeeds::new(store.clone(), hub_url.to_owned(), plain_hosts);
         let per_host = config.hosts.connections;
         let lanes = Lanes::new(LaneRules { per_host, total: config.delivery.concurrency });
         let asking = Lanes::new(LaneRules { per_host, total: config.verification.concurrency });
@@ -307,7 +310,7 @@ impl Services {
         });
         let publishing = Publishing::new(publishing::Parts {
             store: store.clone(),
-            transport: fetches,
+            transport: LocalFeeds::new(Arc::clone(&feeds), Arc::clone(&fetches)),
             lanes: looking,
             clock: Arc::clone(&seams.clock),
             random: Arc::clone(&seams.random),
@@ -323,16 +326,25 @@ impl Services {
             user_agent,
             distribution: Arc::clone(&distribution),
         });
+        let lookup = Lookup::new(lookup::Parts {
+            store: store.clone(),
+            transport: fetches,
+            clock: Arc::clone(&seams.clock),
+            rules: lookup_rules(&config.salmon),
+        });
         let relay = Relay::new(relay::Parts {
             store: store.clone(),
-            fetches: lookups,
+            lookup,
             callbacks: to_sites,
             clock: Arc::clone(&seams.clock),
             random: Arc::clone(&seams.random),
             metrics: Arc::clone(metrics),
+            salmon: config.salmon.clone(),
+            feeds,
             publishing: Arc::clone(&publishing),
             hub_url: hub_url.to_owned(),
-        });
+        })
+        .await?;
         let subscribing = Subscribing::new(subscribing::Parts {
             store: store.clone(),
             transport: callbacks,
@@ -369,6 +381,12 @@ impl Services {
         keep(tasks, "verifications", intents, Arc::new(Verifying(Arc::clone(&self.subscribing))));
         keep(tasks, "leases", leases, Arc::new(Leases(Arc::clone(&self.subscribing))));
         keep(tasks, "catch-ups", backlogs, Arc::new(CatchUp(Arc::clone(&self.distribution))));
+        let forwards = agenda(DueKind::Forward, self.relay.forward_poke(), Relay::lanes(&config.salmon));
+        let doubts = agenda(DueKind::Doubt, self.relay.doubt_poke(), config.salmon.concurrency);
+        keep(tasks, "slaps to sites", forwards, Arc::new(Forwarding(Arc::clone(&self.relay))));
+        keep(tasks, "slaps that are kept", doubts, Arc::new(LookingAgain(Arc::clone(&self.relay))));
+        let (relay, stop) = (Arc::clone(&self.relay), tasks.stopping().clone());
+        tasks.keep("slaps", move || Arc::clone(&relay).sweep(stop.clone()));
         let publishing = Arc::clone(&self.publishing);
         drop(tasks.spawn(async move {
             if let Err(error) = publishing.poll_what_is_subscribed().await {
@@ -391,6 +409,18 @@ impl Services {
                 Ok::<_, Infallible>(())
             }
         });
+    }
+}
+
+fn lookup_rules(salmon: &SalmonConfig) -> lookup::Rules {
+    lookup::Rules {
+        lookup_timeout: salmon.lookup_timeout,
+        lookup_within: salmon.lookup_within,
+        keep_descriptor: salmon.keep_descriptor,
+        keep_stale: salmon.keep_stale,
+        http_hosts: salmon.http_hosts.clone(),
+        lookups_per_minute: salmon.lookups_per_minute,
+        concurrency: salmon.concurrency,
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     credentials::Credentials,
     limits::TooMany,
     listener::Peer,
-    page, probes,
+    page, probes, salmon,
 };
 use crate::{
     protocol::{self, IntentRequest, Mode, Request as HubRequest},
@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// What a client is told to wait where nothing better is known.
-const PAUSE: Duration = Duration::from_secs(10);
+pub(super) const PAUSE: Duration = Duration::from_secs(10);
 /// What a form is called.
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -55,6 +55,8 @@ pub struct HubParts {
     pub hub_url: String,
     pub trusted_proxies: Vec<IpNet>,
     pub max_body: usize,
+    /// Of a slap.
+    pub max_slap: usize,
     /// From the end of a request's head to the end of its body.
     pub body_timeout: Duration,
     /// Where the hub moved (S31).
@@ -76,12 +78,14 @@ pub struct Access {
 /// The public routes.
 pub fn router(parts: HubParts) -> Router {
     let probes = probes::router(parts.store.clone());
+    let parts = Arc::new(parts);
     Router::new()
         .route("/", any(hub))
         .route("/subscribe", any(hub))
         .route("/publish", any(hub))
         .fallback(async || plain(StatusCode::NOT_FOUND, "there is nothing here; the hub is at /"))
-        .with_state(Arc::new(parts))
+        .with_state(Arc::clone(&parts))
+        .merge(salmon::router(parts))
         .merge(probes)
 }
 
@@ -236,7 +240,7 @@ fn is_form(headers: &HeaderMap) -> bool {
     essence.is_empty() || essence.eq_ignore_ascii_case(FORM.as_bytes())
 }
 
-async fn read(
+pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
     limit: usize,

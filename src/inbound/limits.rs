@@ -20,6 +20,7 @@ const SWEEP: Duration = Duration::from_mins(1);
 pub struct Limits {
     subscribe: DefaultKeyedRateLimiter<IpAddr>,
     publish: DefaultKeyedRateLimiter<IpAddr>,
+    slaps: DefaultKeyedRateLimiter<IpAddr>,
     /// By address too: else one stranger could use up what the subscriber needs to renew.
     repeats: DefaultKeyedRateLimiter<(IpAddr, PairId)>,
     /// From all addresses: else a stranger would have as many times the above as addresses.
@@ -36,11 +37,12 @@ pub(super) struct TooMany {
 }
 
 impl Limits {
-    pub fn new(rules: &LimitsConfig) -> Self {
+    pub fn new(rules: &LimitsConfig, slaps_per_second: NonZeroU32) -> Self {
         let burst = |rate: NonZeroU32| Quota::per_second(rate).allow_burst(rate.saturating_mul(rules.burst));
         Self {
             subscribe: DefaultKeyedRateLimiter::keyed(burst(rules.subscribe_per_second)),
             publish: DefaultKeyedRateLimiter::keyed(burst(rules.publish_per_second)),
+            slaps: DefaultKeyedRateLimiter::keyed(burst(slaps_per_second)),
             repeats: DefaultKeyedRateLimiter::keyed(Quota::per_minute(rules.repeats_per_minute)),
             pairs: DefaultKeyedRateLimiter::keyed(Quota::per_minute(rules.repeats_per_minute_in_all)),
             hosts: DefaultKeyedRateLimiter::keyed(burst(rules.callback_host_per_second)),
@@ -63,11 +65,16 @@ impl Limits {
         check(&self.publish, &rate_key(client), "too many requests from this address")
     }
 
+    pub(super) fn slap(&self, client: IpAddr) -> Result<(), TooMany> {
+        check(&self.slaps, &rate_key(client), "too many slaps from this address")
+    }
+
     /// Forgets who has not been heard of, until the stop.
     pub async fn sweep(&self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_some() {
             self.subscribe.retain_recent();
             self.publish.retain_recent();
+            self.slaps.retain_recent();
             self.repeats.retain_recent();
             self.pairs.retain_recent();
             self.hosts.retain_recent();
@@ -119,7 +126,7 @@ mod tests {
             burst,
             ..LimitsConfig::default()
         };
-        let limits = Limits::new(&rules);
+        let limits = Limits::new(&rules, NonZeroU32::MIN);
         for topic in 0..3 {
             assert_eq!(limits.intent(address(1), &intent(topic, CALLBACK)), Ok(()));
         }
@@ -137,7 +144,7 @@ mod tests {
             repeats_per_minute_in_all: number(3),
             ..LimitsConfig::default()
         };
-        let limits = Limits::new(&rules);
+        let limits = Limits::new(&rules, NonZeroU32::MIN);
         let ask = |client, topic| limits.intent(address(client), &intent(topic, CALLBACK));
         assert_eq!((ask(1, 1), ask(1, 1)), (Ok(()), Ok(())));
         let TooMany { what, wait } = ask(1, 1).unwrap_err();
@@ -158,7 +165,7 @@ mod tests {
             burst: number(2),
             ..LimitsConfig::default()
         };
-        let limits = Limits::new(&rules);
+        let limits = Limits::new(&rules, NonZeroU32::MIN);
         for topic in 1..=2 {
             let client = u8::try_from(topic).unwrap();
             assert_eq!(limits.intent(address(client), &intent(topic, CALLBACK)), Ok(()));
@@ -179,7 +186,7 @@ mod tests {
             callback_host_per_second: number(1000),
             ..LimitsConfig::default()
         };
-        let limits = Limits::new(&rules);
+        let limits = Limits::new(&rules, NonZeroU32::MIN);
         let ask = |client, topic| {
             limits.intent(address(client), &intent(topic, &format!("http://reader{client}.example/cb")))
         };

@@ -1,7 +1,7 @@
 //! The way in: HTTP.
 //!
 //! Public: `POST /` is the hub (`/subscribe` and `/publish` are aliases, as on Google's hub), `GET /` a page for people,
-//! `/livez`, `/readyz`. Admin: `/metrics`, `/` for a look at the state, `/api/status`
+//! `/livez`, `/readyz`; `POST /salmon/{account}` and `/groups/{account}.atom` are the relay's. Admin: `/metrics`, `/` for a look at the state, `/api/status`
 //! for the same as JSON with a bearer token.
 //!
 //! # Invariants
@@ -22,6 +22,7 @@ mod limits;
 mod listener;
 mod page;
 mod probes;
+mod salmon;
 mod seats;
 mod stall;
 

@@ -6,7 +6,7 @@ use super::Publishing;
 use crate::{
     clock::Timestamp,
     protocol::{TopicId, TopicUrl},
-    store::{PendingFetch, Record, Store, StoreError},
+    store::{Commit, PendingFetch, Record, Store, StoreError},
 };
 
 /// Further topics that one ping may be about; more would let it cause any number of fetches.
@@ -26,8 +26,10 @@ impl Publishing {
             Ok(meant)
         });
         let meant = meant.await?;
-        let mut waiting: Vec<_> =
-            meant.into_iter().map(|(topic, url)| Box::pin(self.ping_one(topic, url))).collect();
+        let mut waiting: Vec<_> = meant
+            .into_iter()
+            .map(|(topic, url)| Box::pin(self.ping_one(topic, url, Commit::new())))
+            .collect();
         let mut done = Ok(());
         std::future::poll_fn(|context| {
             waiting.retain_mut(|ping| match ping.as_mut().poll(context) {
@@ -45,7 +47,29 @@ impl Publishing {
         done
     }
 
-    async fn ping_one(&self, topic: TopicId, url: TopicUrl) -> Result<(), StoreError> {
+    /// Applies a commit that changes what is served at this address, and notes in the same that the topic may have changed
+    /// if anybody is subscribed to it. What else a ping for the address is about is noted after it.
+    pub async fn commit_and_ping(&self, changed: TopicUrl, commit: Commit) -> Result<(), StoreError> {
+        let own = changed.id();
+        let meant = self.parts.store.read(move |store| {
+            let mut meant = Vec::new();
+            meant_by(store, &changed, &mut meant)?;
+            Ok(meant)
+        });
+        let (named, others): (Vec<_>, Vec<_>) =
+            meant.await?.into_iter().partition(|(topic, _)| *topic == own);
+        match named.into_iter().next() {
+            Some((topic, url)) => self.ping_one(topic, url, commit).await?,
+            None => self.parts.store.commit(commit).await?,
+        }
+        for (topic, url) in others {
+            self.ping_one(topic, url, Commit::new()).await?;
+        }
+        Ok(())
+    }
+
+    /// Together with these changes.
+    async fn ping_one(&self, topic: TopicId, url: TopicUrl, commit: Commit) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.topic_locks().write(topic.as_bytes()).await;
         let now = self.parts.clock.now();
@@ -54,6 +78,9 @@ impl Publishing {
         let window = self.parts.fetch.coalesce;
         let open_at = self.looked().get(&topic).map_or(now, |last| last.after(window));
         let Some(due_at) = due(now, began, open_at, pending.as_ref(), window) else {
+            if !commit.is_empty() {
+                return store.commit(commit).await;
+            }
             // What a failed flush left in memory is not on disk.
             return if store.is_writable() { Ok(()) } else { Err(StoreError::ReadOnly) };
         };
@@ -61,7 +88,7 @@ impl Publishing {
         let pinged_at = began.map_or(now, |began| now.max(began.after(Duration::from_millis(1))));
         let fetch = PendingFetch { url, pinged_at, due_at, attempts: 0, looks: 0, is_poll: false };
         let was = pending.map(|pending| pending.due_at);
-        store.commit(Record::FetchPut { topic, fetch, was }.into()).await?;
+        store.commit(commit.with(Record::FetchPut { topic, fetch, was })).await?;
         self.poke.due(due_at);
         Ok(())
     }

@@ -1,33 +1,82 @@
 //! The relay: Salmon for the sites beside us (`salmon.md`). The site knows users and posts; the relay knows keys, forms,
 //! discovery and queues.
 //!
+//! | File | What |
+//! |---|---|
+//! | `lookup` | from a name to what its own host says of it: key, names, endpoint |
+//! | `receive` | a slap step by step: sound, from its author, not too much |
+//! | `reading` | what can be told of it without asking anybody |
+//! | `settle` | what it changes, in one commit |
+//! | `doubts` | slaps whose author's host cannot be asked yet |
+//! | `answer` | what a peer is answered |
+//! | `forward`, `callback` | verified slaps on their way to the site |
+//! | `groups`, `feeds` | who is in a group, and its feed; `deciding`: what the site is being asked |
+//! | `limits`, `sweep` | how much of one author; what is forgotten |
+//!
 //! # Invariants
 //! - A 200 means that the slap, and what it changes, is on disk; a 202 that it is kept until its author can be asked for.
 //! - Whoever is acted on has been verified under every name that the entry gives its author.
 //! - What one author does with one object reaches the site in the order in which it was taken, one request at a time.
+//! - What was here before changes nothing, however often, in whatever form and after whatever crash it comes.
+//! - Locks are taken in this order: lane, feed of a group, topic.
 
+mod answer;
+mod callback;
+mod deciding;
+mod doubts;
+mod feeds;
+mod forward;
+mod groups;
+mod limits;
 pub mod lookup;
+mod reading;
+mod receive;
+mod settle;
+mod sweep;
 
+pub use answer::Answer;
+pub use doubts::LookingAgain;
+pub use feeds::{GroupFeed, GroupFeeds, LocalFeeds, MEDIA_TYPE as FEED_TYPE};
+pub use forward::Forwarding;
 pub use lookup::{Confirmed, Found, Lookup, LookupError, Unconfirmed};
+pub use receive::Slap;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::{
-    clock::Clock, outbound::Transport, publishing::Publishing, random::Random, store::Store,
+    agenda::Poke,
+    clock::Clock,
+    config::SalmonConfig,
+    outbound::{LaneRules, Lanes, Transport},
+    publishing::Publishing,
+    random::Random,
+    store::{Locks, Store, StoreError},
     telemetry::Metrics,
 };
+use deciding::Deciding;
+use doubts::Doubts;
+use limits::Limits;
+
+/// Lanes that the agenda may have started, for each that may have a request under way: those that wait for their site stand
+/// aside at once.
+const LANES_PER_REQUEST: usize = 4;
+/// Part of all requests to sites that one of them may have.
+const SHARE: usize = 4;
 
 /// What the room is built from.
 #[derive(Debug)]
 pub struct Parts {
     pub store: Store,
-    /// For looking up accounts.
-    pub fetches: Arc<dyn Transport>,
+    pub lookup: Arc<Lookup>,
     /// To the sites beside us, and to the endpoints of others.
     pub callbacks: Arc<dyn Transport>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<Random>,
     pub metrics: Arc<Metrics>,
+    pub salmon: SalmonConfig,
+    pub feeds: Arc<GroupFeeds>,
     /// Who fetches the feed of a group when there is something new in it.
     pub publishing: Arc<Publishing>,
     /// Our own address.
@@ -38,15 +87,67 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Relay {
     parts: Parts,
+    limits: Limits,
+    doubts: Doubts,
+    deciding: Deciding,
+    /// Slaps that are read or verified at a moment.
+    turns: Semaphore,
+    /// Joins on which sites are deciding.
+    asking: Semaphore,
+    /// Requests to sites.
+    sites: Lanes,
+    /// Held while the feed of a group changes.
+    feed_locks: Locks,
+    forward_poke: Poke,
+    doubt_poke: Poke,
 }
 
 impl Relay {
-    pub fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self { parts })
+    /// Counts what waits; reads the store.
+    pub async fn new(parts: Parts) -> Result<Arc<Self>, StoreError> {
+        let doubts = Doubts::load(&parts.store, parts.salmon.most_waiting).await?;
+        let waiting = parts.store.read(Store::count_inbox).await?;
+        parts.metrics.slaps_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        let at_once = parts.salmon.concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        Ok(Arc::new(Self {
+            limits: Limits::new(parts.salmon.slaps_per_author_per_minute),
+            doubts,
+            deciding: Deciding::default(),
+            turns: Semaphore::new(at_once),
+            asking: Semaphore::new(at_once),
+            sites: Lanes::new(LaneRules { per_host: at_once.div_ceil(SHARE), total: at_once }),
+            feed_locks: Locks::default(),
+            forward_poke: Poke::new(),
+            doubt_poke: Poke::new(),
+            parts,
+        }))
     }
 
     /// Our own address.
     pub fn hub_url(&self) -> &str {
         &self.parts.hub_url
+    }
+
+    /// What wakes the agenda of lanes to the sites.
+    pub fn forward_poke(&self) -> Poke {
+        self.forward_poke.clone()
+    }
+
+    /// What wakes the agenda of what is kept.
+    pub fn doubt_poke(&self) -> Poke {
+        self.doubt_poke.clone()
+    }
+
+    /// Lanes that the agenda may have started.
+    pub fn lanes(salmon: &SalmonConfig) -> usize {
+        salmon.concurrency.saturating_mul(LANES_PER_REQUEST)
+    }
+
+    /// The feed of a group, by the last part of its path; `None` if the relay keeps none.
+    pub async fn group_feed(&self, name: &str) -> Result<Option<GroupFeed>, StoreError> {
+        match reading::account_id(name) {
+            Some(id) => self.parts.feeds.of(id).await,
+            None => Ok(None),
+        }
     }
 }

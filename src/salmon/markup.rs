@@ -2,7 +2,7 @@
 
 /// Appends text as the content of an element or the value of an attribute in double quotes. What XML has no character for
 /// is left out.
-pub(super) fn push_escaped(out: &mut String, text: &str) {
+pub fn push_escaped(out: &mut String, text: &str) {
     for character in text.chars() {
         match character {
             '&' => out.push_str("&amp;"),

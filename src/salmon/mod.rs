@@ -25,7 +25,7 @@ pub mod entry;
 pub mod identity;
 pub mod magic_envelope;
 pub mod magic_key;
-mod markup;
+pub mod markup;
 pub mod moment;
 pub mod private_key;
 mod sealing;

@@ -135,6 +135,11 @@ impl Commit {
         self.0.iter().any(touches)
     }
 
+    /// Whether an account of a site is put.
+    pub(super) fn touches_accounts(&self) -> bool {
+        self.0.iter().any(|record| matches!(record, Record::Relay(RelayRecord::AccountPut(..))))
+    }
+
     pub(super) fn into_changes(self) -> Result<Vec<Change>, StoreError> {
         let mut rows = Rows(Vec::with_capacity(self.0.len().saturating_mul(2)));
         for record in self.0 {
@@ -153,6 +158,12 @@ impl From<RelayRecord> for Record {
 impl From<Record> for Commit {
     fn from(record: Record) -> Self {
         Self(vec![record])
+    }
+}
+
+impl From<RelayRecord> for Commit {
+    fn from(record: RelayRecord) -> Self {
+        Record::from(record).into()
     }
 }
 

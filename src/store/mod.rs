@@ -74,7 +74,8 @@ pub use publications::{Publication, PublishedEntry};
 pub use reading::Lost;
 pub use relay::{
     Account, AccountKind, Doubt, ForwardMode, GroupPost, InboxSlap, KeyPair, KnownDescriptor, LaneId,
-    LaneState, Member, Membership, OutgoingSlap, RelayRecord, Seen, SlapTarget, TargetState, Try,
+    LaneState, Member, Membership, OutgoingSlap, RelayRecord, Seen, SeenKey, SlapTarget, TargetKey,
+    TargetState, Try,
 };
 pub use subscriptions::Subscription;
 pub use topics::{Readers, Topic, TopicDocument, Validators};
@@ -82,16 +83,13 @@ pub use verify::{Verified, verify};
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use embedded::Embedded;
 use keys::Table;
-use writer::Writer;
+use writer::{Counters, Writer};
 
 use crate::clock::Timestamp;
 
@@ -122,7 +120,7 @@ pub struct Counts {
 pub struct Store {
     kv: Arc<Embedded>,
     writer: Arc<Writer>,
-    subscription_changes: Arc<AtomicU64>,
+    changes: Counters,
     /// Held over read-decide-commit on one pair: verification, expiry, 410.
     pair_locks: Arc<Locks>,
     /// Held over read-decide-commit on one lane of slaps, or one account.
@@ -135,12 +133,12 @@ impl Store {
     /// Opens or creates the store; refuses one that another process holds, that is damaged, or that is newer.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let kv = Arc::new(Embedded::open(options)?);
-        let subscription_changes = Arc::default();
-        let writer = Writer::start(Arc::clone(&kv), options.gather, Arc::clone(&subscription_changes))?;
+        let changes = Counters::default();
+        let writer = Writer::start(Arc::clone(&kv), options.gather, changes.clone())?;
         Ok(Self {
             kv,
             writer: Arc::new(writer),
-            subscription_changes,
+            changes,
             pair_locks: Arc::default(),
             lane_locks: Arc::default(),
             topic_locks: Arc::default(),
@@ -158,7 +156,12 @@ impl Store {
     /// A number that moves whenever a subscription was put or ended: who holds rows for a while compares it, and reads
     /// them again only if it moved.
     pub fn subscription_changes(&self) -> u64 {
-        self.subscription_changes.load(Ordering::SeqCst)
+        self.changes.subscriptions.load(Ordering::SeqCst)
+    }
+
+    /// The same of accounts of the sites beside us.
+    pub fn account_changes(&self) -> u64 {
+        self.changes.accounts.load(Ordering::SeqCst)
     }
 
     /// Locks by pair (topic and callback).

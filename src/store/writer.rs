@@ -33,8 +33,21 @@ const GROUP: usize = 1024;
 
 struct Job {
     changes: Vec<Change>,
-    touches_subscriptions: bool,
+    touches: Touches,
     done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Touches {
+    subscriptions: bool,
+    accounts: bool,
+}
+
+/// How often each was changed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counters {
+    pub(super) subscriptions: Arc<AtomicU64>,
+    pub(super) accounts: Arc<AtomicU64>,
 }
 
 /// The handle of the writing thread.
@@ -46,12 +59,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// `changed` counts the batches in which subscriptions were put or ended.
-    pub(super) fn start(
-        kv: Arc<Embedded>,
-        gather: Duration,
-        changed: Arc<AtomicU64>,
-    ) -> Result<Self, StoreError> {
+    /// `counters` count the batches in which subscriptions were put or ended, and those in which accounts were.
+    pub(super) fn start(kv: Arc<Embedded>, gather: Duration, counters: Counters) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let health = Arc::clone(kv.health());
         // A runtime of its own, because waiting for company needs a timer and the flush must block nobody else.
@@ -60,7 +69,7 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || {
                 let _ending = Ending(kv.health());
-                runtime.block_on(write(&kv, queue, gather, &changed));
+                runtime.block_on(write(&kv, queue, gather, &counters));
             })
             .map_err(thread_failed)?;
         Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), health })
@@ -70,15 +79,14 @@ impl Writer {
         if self.health.is_stalled() {
             return Err(StoreError::Stalled);
         }
-        let touches_subscriptions = commit.touches_subscriptions();
+        let touches =
+            Touches { subscriptions: commit.touches_subscriptions(), accounts: commit.touches_accounts() };
         let changes = commit.into_changes()?;
         let (done, answer) = oneshot::channel();
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let jobs = jobs.ok_or(StoreError::Closed)?;
         let mut answered = pin!(async {
-            jobs.send(Job { changes, touches_subscriptions, done })
-                .await
-                .map_err(|_closed| StoreError::Closed)?;
+            jobs.send(Job { changes, touches, done }).await.map_err(|_closed| StoreError::Closed)?;
             answer.await.map_err(|_closed| StoreError::Closed)?
         });
         loop {
@@ -117,12 +125,7 @@ fn thread_failed(error: std::io::Error) -> StoreError {
     StoreError::Failed(format!("no thread to write with: {error}"))
 }
 
-async fn write(
-    kv: &Arc<Embedded>,
-    mut queue: mpsc::Receiver<Job>,
-    gather: Duration,
-    subscription_changes: &AtomicU64,
-) {
+async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Duration, counters: &Counters) {
     let health = kv.health();
     let mut group = Vec::new();
     loop {
@@ -138,10 +141,11 @@ async fn write(
         let mut answers = Vec::with_capacity(group.len());
         let mut changes = Vec::new();
         let mut written = Ok(());
-        let mut touches = false;
-        for Job { changes: wanted, touches_subscriptions, done } in group.drain(..) {
+        let mut touched = Touches::default();
+        for Job { changes: wanted, touches, done } in group.drain(..) {
             answers.push(done);
-            touches |= touches_subscriptions;
+            touched.subscriptions |= touches.subscriptions;
+            touched.accounts |= touches.accounts;
             if wanted.len() <= LARGE {
                 changes.extend(wanted);
             } else if !health.has_failed() {
@@ -166,8 +170,11 @@ async fn write(
             error!(error = %failure, "the store cannot write; nothing is acknowledged before a restart");
         }
         // Here, because whoever asked may not have waited for it.
-        if touches {
-            subscription_changes.fetch_add(1, Ordering::SeqCst);
+        if touched.subscriptions {
+            counters.subscriptions.fetch_add(1, Ordering::SeqCst);
+        }
+        if touched.accounts {
+            counters.accounts.fetch_add(1, Ordering::SeqCst);
         }
         for done in answers {
             // Whoever asked may have gone; the commit stands all the same.

@@ -77,6 +77,33 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// What became of a slap that came in.
+    pub enum Slapped {
+        Taken => "taken",
+        Kept => "kept",
+        Malformed => "malformed",
+        Unproven => "unproven",
+        Forbidden => "forbidden",
+        Unknown => "unknown",
+        TooMany => "too_many",
+        Unavailable => "unavailable",
+    }
+}
+
+closed_set! {
+    /// What became of one try to tell a site of a slap.
+    pub enum Forwarded {
+        Taken => "taken",
+        Refused => "refused",
+        Gone => "gone",
+        Later => "later",
+        Crowded => "crowded",
+        Dropped => "dropped",
+        GaveUp => "gave_up",
+    }
+}
+
 /// A counter for each member of a closed set.
 #[derive(Debug, Clone)]
 pub struct Counts<L: Label>(Family<[(&'static str, L); 1], Counter>);
@@ -109,6 +136,10 @@ pub struct Metrics {
     pub fetches: Counts<Fetched>,
     pub verifications: Counts<Verified>,
     pub deliveries: Counts<Delivered>,
+    pub slaps: Counts<Slapped>,
+    pub forwards: Counts<Forwarded>,
+    /// Verified slaps of which their sites have not been told.
+    pub slaps_waiting: Gauge,
     pub secrets_in_clear: Counter,
     pub publications: Counter,
     pub leases_ended: Counter,
@@ -127,6 +158,9 @@ impl Default for Metrics {
             fetches: Counts::default(),
             verifications: Counts::default(),
             deliveries: Counts::default(),
+            slaps: Counts::default(),
+            forwards: Counts::default(),
+            slaps_waiting: Gauge::default(),
             secrets_in_clear: Counter::default(),
             publications: Counter::default(),
             leases_ended: Counter::default(),
@@ -140,6 +174,13 @@ impl Default for Metrics {
         registry.register("fetches", "Fetches of topics", metrics.fetches.0.clone());
         registry.register("verifications", "Tries to verify an intent", metrics.verifications.0.clone());
         registry.register("deliveries", "Tries to deliver", metrics.deliveries.0.clone());
+        registry.register("slaps", "Slaps that came in", metrics.slaps.0.clone());
+        registry.register("forwards", "Tries to tell a site of a slap", metrics.forwards.0.clone());
+        registry.register(
+            "slaps_waiting",
+            "Verified slaps of which their sites have not been told",
+            metrics.slaps_waiting.clone(),
+        );
         registry.register(
             "secrets_in_clear",
             "Secrets that came over plain http",

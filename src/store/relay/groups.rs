@@ -22,6 +22,8 @@ pub struct Member {
 pub struct GroupPost {
     /// The id of the entry.
     pub id: String,
+    /// The subject of the member who signed it.
+    pub signer: String,
     /// The entry, with its proof.
     #[serde(with = "octets::text")]
     pub entry: Vec<u8>,

@@ -52,6 +52,9 @@ impl LaneState {
 #[serde(deny_unknown_fields)]
 pub struct Doubt {
     pub account: NameId,
+    /// The lane that it would be in if it were from whom it says.
+    #[serde(with = "octets::hex")]
+    pub lane: LaneId,
     #[serde(with = "octets::text")]
     pub envelope: Vec<u8>,
     pub media_type: String,
@@ -86,6 +89,15 @@ impl Store {
 
     pub fn doubt(&self, id: [u8; 16]) -> Result<Option<Doubt>, StoreError> {
         self.row(Table::Doubts, &[&id])
+    }
+
+    /// Up to `limit` of them in key order, after the given one.
+    pub fn doubts(
+        &self,
+        after: Option<[u8; 16]>,
+        limit: usize,
+    ) -> Result<Vec<([u8; 16], Doubt)>, StoreError> {
+        self.rows_of(Table::Doubts, &[], after, limit)
     }
 
     /// Slaps that wait for their author's host.

@@ -30,9 +30,9 @@ pub use accounts::{Account, AccountKind, ForwardMode, KeyPair, Membership};
 pub use descriptors::KnownDescriptor;
 pub use groups::{GroupPost, Member};
 pub use inbox::{Doubt, InboxSlap, LaneId, LaneState};
-pub use outbox::{OutgoingSlap, SlapTarget, TargetState, Try};
+pub use outbox::{OutgoingSlap, SlapTarget, TargetKey, TargetState, Try};
 pub use records::RelayRecord;
-pub use seen::Seen;
+pub use seen::{Seen, SeenKey};
 
 pub(super) use records::rows;
 

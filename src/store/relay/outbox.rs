@@ -65,6 +65,9 @@ pub struct SlapTarget {
     pub tries: Vec<Try>,
 }
 
+/// Which target of which slap.
+pub type TargetKey = (SlapId, u16);
+
 impl Store {
     pub fn outgoing(&self, slap: SlapId) -> Result<Option<OutgoingSlap>, StoreError> {
         self.row(Table::Outgoing, &[slap.as_bytes()])
@@ -96,8 +99,8 @@ impl Store {
     }
 
     /// Up to `limit` of what waits in a lane, in order: which target of which slap.
-    pub fn out_queue(&self, lane: LaneId, limit: usize) -> Result<Vec<(u64, (SlapId, u16))>, StoreError> {
-        let rows = self.rows_of::<(SlapId, u16), 8>(Table::OutQueue, &lane, None, limit)?;
+    pub fn out_queue(&self, lane: LaneId, limit: usize) -> Result<Vec<(u64, TargetKey)>, StoreError> {
+        let rows = self.rows_of::<TargetKey, 8>(Table::OutQueue, &lane, None, limit)?;
         Ok(rows.into_iter().map(|(seq, waits)| (u64::from_be_bytes(seq), waits)).collect())
     }
 

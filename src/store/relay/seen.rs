@@ -14,6 +14,9 @@ pub struct Seen {
     pub for_good: bool,
 }
 
+/// Which activity, at which account.
+pub type SeenKey = (NameId, [u8; 16]);
+
 impl Store {
     /// Whether this activity, by its replay key, was taken at the account before.
     pub fn seen(&self, account: NameId, replay: [u8; 16]) -> Result<Option<Seen>, StoreError> {
@@ -21,11 +24,7 @@ impl Store {
     }
 
     /// Up to `limit` of all accounts in key order, after the given one.
-    pub fn all_seen(
-        &self,
-        after: Option<(NameId, [u8; 16])>,
-        limit: usize,
-    ) -> Result<Vec<((NameId, [u8; 16]), Seen)>, StoreError> {
+    pub fn all_seen(&self, after: Option<SeenKey>, limit: usize) -> Result<Vec<(SeenKey, Seen)>, StoreError> {
         let after = after.map(|(account, replay)| {
             let mut key = [0; 32];
             let (head, tail) = key.split_at_mut(16);

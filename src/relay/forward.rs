@@ -1,0 +1,120 @@
+//! Verified slaps on their way to the site: lane by lane, the first before the second, until the site has said that it has
+//! them or that it does not want them.
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::{debug, warn};
+
+use super::{Relay, callback::Told};
+use crate::{
+    agenda::Work,
+    clock::Timestamp,
+    protocol::NameId,
+    store::{Commit, Due, LaneId, LaneState, RelayRecord, StoreError},
+    telemetry::Forwarded,
+};
+
+/// How long a store that fails is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Until a lane for whose site there was no room is looked at again.
+const CROWDED: Duration = Duration::from_secs(2);
+/// Between tries once the schedule is over.
+const DAILY: Duration = Duration::from_hours(24);
+/// What failed together does not come back together.
+const JITTER: f64 = 0.1;
+
+/// The work of the agenda of lanes to the sites.
+#[derive(Debug)]
+pub struct Forwarding(pub Arc<Relay>);
+
+impl Work for Forwarding {
+    async fn run(self: Arc<Self>, due: Due) {
+        if let Err(error) = self.0.forward(due).await {
+            warn!(%error, "a slap for a site met a store that fails; it stays due");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+impl Relay {
+    async fn forward(&self, due: Due) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let Some((account, lane)) = due.lane() else { return store.drop_due(due).await };
+        let Some(state) = store.lane(account, lane)? else { return store.drop_due(due).await };
+        if state.due_at != due.at {
+            return store.drop_due(due).await;
+        }
+        let Some((seq, slap)) = store.inbox(account, lane, 1)?.pop() else {
+            return self.go_on(account, lane, None).await;
+        };
+        let site = store.account(account)?.filter(|site| site.removed_at.is_none());
+        let Some(site) = site.filter(|site| site.callback.is_some()) else {
+            self.parts.metrics.forwards.add(Forwarded::Dropped);
+            return self.go_on(account, lane, Some(seq)).await;
+        };
+        let told = self.tell(&site, &slap).await;
+        self.parts.metrics.forwards.add(told.counted());
+        match told {
+            Told::Taken | Told::Refused | Told::Gone | Told::Impossible => {
+                self.go_on(account, lane, Some(seq)).await
+            }
+            Told::Crowded => {
+                let pause = self.parts.random.jitter(CROWDED, 0.5);
+                let due_at = self.parts.clock.now().after(pause);
+                self.wait(account, lane, LaneState { due_at, ..state }).await
+            }
+            Told::Later { wish, why } => {
+                let now = self.parts.clock.now();
+                let since = state.since.unwrap_or(now);
+                if now.since(since) >= self.parts.salmon.give_up {
+                    warn!(account = %account, attempts = state.attempts, "a site was not told of a slap: given up");
+                    self.parts.metrics.forwards.add(Forwarded::GaveUp);
+                    return self.go_on(account, lane, Some(seq)).await;
+                }
+                let attempts = state.attempts.saturating_add(1);
+                let due_at = self.next_try(attempts, now).max(now.after(wish.unwrap_or_default()));
+                debug!(account = %account, attempts, %why, "a site is told of a slap later");
+                let last = Some(why.label().into_owned());
+                self.wait(account, lane, LaneState { due_at, attempts, since: Some(since), last }).await
+            }
+        }
+    }
+
+    /// When the try after `attempts` failed ones is due.
+    pub(super) fn next_try(&self, attempts: u32, now: Timestamp) -> Timestamp {
+        let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+        let step = self.parts.salmon.retry.get(index).copied().unwrap_or(DAILY);
+        now.after(self.parts.random.jitter(step, JITTER))
+    }
+
+    /// The first of a lane is over; the next comes.
+    async fn go_on(&self, account: NameId, lane: LaneId, done: Option<u64>) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.lane_locks().write(&lane).await;
+        let Some(LaneState { due_at: was, .. }) = store.lane(account, lane)? else { return Ok(()) };
+        let mut commit = Commit::new();
+        if let Some(seq) = done {
+            commit.push(RelayRecord::InboxDone { account, lane, seq });
+        }
+        let waiting = store.inbox(account, lane, 2)?;
+        let now = self.parts.clock.now();
+        if waiting.iter().any(|(seq, _)| Some(*seq) != done) {
+            let state = LaneState::due(now);
+            commit.push(RelayRecord::LanePut { account, lane, state, was: Some(was) });
+        } else {
+            commit.push(RelayRecord::LaneDone { account, lane, was });
+        }
+        store.commit(commit).await?;
+        if done.is_some() {
+            self.parts.metrics.slaps_waiting.dec();
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, account: NameId, lane: LaneId, state: LaneState) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.lane_locks().write(&lane).await;
+        let was = store.lane(account, lane)?.map(|known| known.due_at);
+        store.commit(RelayRecord::LanePut { account, lane, state, was }.into()).await
+    }
+}
