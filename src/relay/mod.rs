@@ -128,6 +128,11 @@ impl Relay {
         &self.parts.hub_url
     }
 
+    /// Who asks others about others.
+    pub fn lookup(&self) -> Arc<Lookup> {
+        Arc::clone(&self.parts.lookup)
+    }
+
     /// What wakes the agenda of lanes to the sites.
     pub fn forward_poke(&self) -> Poke {
         self.forward_poke.clone()

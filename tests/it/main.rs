@@ -23,4 +23,5 @@ mod layering;
 mod lifecycle;
 mod recovery;
 mod requests;
+mod salmon;
 mod store;

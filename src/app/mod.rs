@@ -1,7 +1,9 @@
 //! The composition root: configuration, seams and listeners become a running hub.
 //!
 //! [`serve`] is what `hubbub serve` runs. [`App`] is the same without signals and without printing: the caller binds,
-//! the caller decides when to stop.
+//! the caller decides when to stop. What there is of Salmon is put together in `salmon`.
+
+mod salmon;
 
 use std::{convert::Infallible, io::Write, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -14,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::{
     agenda::Agenda,
     clock::{Clock, SystemClock},
-    config::{Config, SalmonConfig},
+    config::Config,
     distribution::{self, CatchUp, Distribution},
     feed::Volatile,
     inbound::{self, Access, AdminParts, Credentials, HubParts, Limits, Listening, Token},
@@ -25,7 +27,7 @@ use crate::{
     },
     publishing::{self, Looking, Publishing},
     random::Random,
-    relay::{self, Forwarding, GroupFeeds, LocalFeeds, LookingAgain, Lookup, Relay, lookup},
+    relay::{GroupFeeds, LocalFeeds, Relay},
     store::{DueKind, Store, StoreError, StoreOptions},
     subscribing::{self, Leases, Subscribing, Verifying},
     supervise::Tasks,
@@ -326,23 +328,16 @@ impl Services {
             user_agent,
             distribution: Arc::clone(&distribution),
         });
-        let lookup = Lookup::new(lookup::Parts {
-            store: store.clone(),
-            transport: fetches,
-            clock: Arc::clone(&seams.clock),
-            rules: lookup_rules(&config.salmon),
-        });
-        let relay = Relay::new(relay::Parts {
-            store: store.clone(),
-            lookup,
+        let relay = salmon::build(salmon::Around {
+            config: &config.salmon,
+            seams,
+            store,
+            metrics,
+            hub_url,
+            fetches,
             callbacks: to_sites,
-            clock: Arc::clone(&seams.clock),
-            random: Arc::clone(&seams.random),
-            metrics: Arc::clone(metrics),
-            salmon: config.salmon.clone(),
             feeds,
             publishing: Arc::clone(&publishing),
-            hub_url: hub_url.to_owned(),
         })
         .await?;
         let subscribing = Subscribing::new(subscribing::Parts {
@@ -381,12 +376,7 @@ impl Services {
         keep(tasks, "verifications", intents, Arc::new(Verifying(Arc::clone(&self.subscribing))));
         keep(tasks, "leases", leases, Arc::new(Leases(Arc::clone(&self.subscribing))));
         keep(tasks, "catch-ups", backlogs, Arc::new(CatchUp(Arc::clone(&self.distribution))));
-        let forwards = agenda(DueKind::Forward, self.relay.forward_poke(), Relay::lanes(&config.salmon));
-        let doubts = agenda(DueKind::Doubt, self.relay.doubt_poke(), config.salmon.concurrency);
-        keep(tasks, "slaps to sites", forwards, Arc::new(Forwarding(Arc::clone(&self.relay))));
-        keep(tasks, "slaps that are kept", doubts, Arc::new(LookingAgain(Arc::clone(&self.relay))));
-        let (relay, stop) = (Arc::clone(&self.relay), tasks.stopping().clone());
-        tasks.keep("slaps", move || Arc::clone(&relay).sweep(stop.clone()));
+        salmon::start(&self.relay, &config.salmon, agenda, tasks);
         let publishing = Arc::clone(&self.publishing);
         drop(tasks.spawn(async move {
             if let Err(error) = publishing.poll_what_is_subscribed().await {
@@ -409,18 +399,6 @@ impl Services {
                 Ok::<_, Infallible>(())
             }
         });
-    }
-}
-
-fn lookup_rules(salmon: &SalmonConfig) -> lookup::Rules {
-    lookup::Rules {
-        lookup_timeout: salmon.lookup_timeout,
-        lookup_within: salmon.lookup_within,
-        keep_descriptor: salmon.keep_descriptor,
-        keep_stale: salmon.keep_stale,
-        http_hosts: salmon.http_hosts.clone(),
-        lookups_per_minute: salmon.lookups_per_minute,
-        concurrency: salmon.concurrency,
     }
 }
 
