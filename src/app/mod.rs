@@ -199,6 +199,9 @@ impl App {
             store: store.clone(),
             metrics,
             hub_url: hub_url.clone(),
+            tasks: tasks.clone(),
+            max_slap: config.salmon.max_bytes,
+            body_timeout: config.server.body_timeout,
             token,
         };
         let operator = inbound::admin_router(parts);
@@ -281,8 +284,7 @@ impl Services {
         let Clients { guard, user_agent, callbacks, fetches } = clients;
         let (to_callbacks, to_sites) = (Arc::clone(&callbacks), Arc::clone(&callbacks));
         let fetches: Arc<dyn Transport> = fetches;
-        let plain_hosts = config.salmon.http_hosts.clone();
-        let feeds = GroupFeeds::new(store.clone(), hub_url.to_owned(), plain_hosts);
+        let feeds = GroupFeeds::new(store.clone(), hub_url.to_owned());
         let per_host = config.hosts.connections;
         let lanes = Lanes::new(LaneRules { per_host, total: config.delivery.concurrency });
         let asking = Lanes::new(LaneRules { per_host, total: config.verification.concurrency });

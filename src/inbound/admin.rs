@@ -19,13 +19,14 @@ use url::form_urlencoded;
 use super::{
     answer::{later, plain},
     page::{document, escape, html},
-    probes,
+    probes, site,
 };
 use crate::{
     protocol::{CallbackUrl, PairId, TopicUrl},
     relay::Relay,
     store::{Counts, Store},
     subscribing::Subscribing,
+    supervise::Tasks,
     telemetry::Metrics,
 };
 
@@ -37,6 +38,11 @@ pub struct AdminParts {
     pub store: Store,
     pub metrics: Arc<Metrics>,
     pub hub_url: String,
+    pub tasks: Tasks,
+    /// Of an entry that is to be signed.
+    pub max_slap: usize,
+    /// From the end of a request's head to the end of its body.
+    pub body_timeout: Duration,
     /// Who knows it may use the API; without one nobody may.
     pub token: Option<Token>,
 }
@@ -58,13 +64,15 @@ impl Token {
 pub fn router(parts: AdminParts) -> Router {
     // The probes here as well: the public listener may be full.
     let probes = probes::router(parts.store.clone());
+    let parts = Arc::new(parts);
     Router::new()
         .route("/", get(dashboard))
         .route("/metrics", get(metrics))
         .route("/api/status", get(status))
         .route("/api/subscriptions", delete(end))
         .fallback(async || plain(StatusCode::NOT_FOUND, "there is nothing here; try / or /metrics"))
-        .with_state(Arc::new(parts))
+        .with_state(Arc::clone(&parts))
+        .merge(site::router(parts))
         .merge(probes)
 }
 
@@ -78,7 +86,7 @@ async fn metrics(State(parts): State<Arc<AdminParts>>) -> Response {
 
 impl AdminParts {
     /// What whoever does not know the token is answered.
-    fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
+    pub(super) fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
         let Some(token) = &self.token else {
             return Some(plain(StatusCode::FORBIDDEN, "the API is off: set [admin] token_file"));
         };

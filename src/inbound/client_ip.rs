@@ -27,13 +27,17 @@ pub(super) fn client_ip(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]
     client
 }
 
+/// Whether whoever is connected is a proxy that is believed.
+pub(super) fn is_trusted(peer: SocketAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&peer.ip().to_canonical()))
+}
+
 /// Whether the client spoke https as far as can be told: the hub itself speaks plain http, so a trusted proxy has to say
 /// so (S18).
 pub(super) fn is_https(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
-    let is_trusted = trusted.iter().any(|net| net.contains(&peer.ip().to_canonical()));
     let said = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
     // The last word is that of the proxy that we trust.
-    is_trusted
+    is_trusted(peer, trusted)
         && said
             .and_then(|list| list.rsplit(',').next())
             .is_some_and(|last| last.trim().eq_ignore_ascii_case("https"))

@@ -23,6 +23,7 @@ use super::{
     answer::{empty, later, method_not_allowed, moved, plain},
     client_ip::{client_ip, is_https},
     credentials::Credentials,
+    discovery,
     limits::TooMany,
     listener::Peer,
     page, probes, salmon,
@@ -85,7 +86,8 @@ pub fn router(parts: HubParts) -> Router {
         .route("/publish", any(hub))
         .fallback(async || plain(StatusCode::NOT_FOUND, "there is nothing here; the hub is at /"))
         .with_state(Arc::clone(&parts))
-        .merge(salmon::router(parts))
+        .merge(salmon::router(Arc::clone(&parts)))
+        .merge(discovery::router(parts))
         .merge(probes)
 }
 

@@ -17,6 +17,7 @@ mod admin;
 mod answer;
 mod client_ip;
 mod credentials;
+mod discovery;
 mod hub;
 mod limits;
 mod listener;
@@ -24,6 +25,7 @@ mod page;
 mod probes;
 mod salmon;
 mod seats;
+mod site;
 mod stall;
 
 pub use admin::{AdminParts, Token, router as admin_router};

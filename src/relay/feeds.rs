@@ -35,20 +35,33 @@ pub struct GroupFeed {
     pub etag: String,
 }
 
+/// Where slaps for an account go: ours, since that reaches us whatever the site in front of us passes on.
+pub(super) fn endpoint(hub_url: &str, name: &str) -> String {
+    under(hub_url, "salmon/", name)
+}
+
+/// Where the feed of a group is that the relay keeps.
+pub(super) fn address(hub_url: &str, name: &str) -> String {
+    under(hub_url, "groups/", name) + ".atom"
+}
+
+fn under(hub_url: &str, path: &str, name: &str) -> String {
+    let name = name.trim_start_matches("acct:");
+    format!("{}/{path}{name}", hub_url.trim_end_matches('/'))
+}
+
 /// Makes the feeds.
 #[derive(Debug)]
 pub struct GroupFeeds {
     store: Store,
     hub_url: String,
-    /// Hosts that have no TLS.
-    http_hosts: Vec<String>,
     /// Whose feed it is, by its address; as of a number of changes to accounts.
     by_topic: Mutex<(Option<u64>, HashMap<TopicId, NameId>)>,
 }
 
 impl GroupFeeds {
-    pub fn new(store: Store, hub_url: String, http_hosts: Vec<String>) -> Arc<Self> {
-        Arc::new(Self { store, hub_url, http_hosts, by_topic: Mutex::default() })
+    pub fn new(store: Store, hub_url: String) -> Arc<Self> {
+        Arc::new(Self { store, hub_url, by_topic: Mutex::default() })
     }
 
     /// The feed of this account; `None` if it is no group whose feed the relay keeps.
@@ -76,7 +89,7 @@ impl GroupFeeds {
         text.push_str("<feed xmlns=\"http://www.w3.org/2005/Atom\">\n");
         let nick = account.name.trim_start_matches("acct:").split('@').next().unwrap_or_default();
         let name = if account.display_name.is_empty() { nick } else { &account.display_name };
-        let endpoint = self.endpoint(account);
+        let endpoint = endpoint(&self.hub_url, &account.name);
         let mut element = |name: &str, value: &str| {
             // Writing into a String cannot fail.
             let _infallible = writeln!(text, "<{name}>{}</{name}>", escaped(value));
@@ -106,15 +119,6 @@ impl GroupFeeds {
             let _infallible = writeln!(text, "<link rel=\"{rel}\"{media_type} href=\"{}\"/>", escaped(href));
         }
         text
-    }
-
-    /// Where slaps for an account go: a path on its own domain, which the site passes on to us.
-    fn endpoint(&self, account: &Account) -> String {
-        let name = account.name.trim_start_matches("acct:");
-        let domain = name.rsplit('@').next().unwrap_or_default();
-        let host = domain.split(':').next().unwrap_or_default();
-        let is_plain = self.http_hosts.iter().any(|plain| plain == domain || plain == host);
-        format!("{}://{domain}/salmon/{name}", if is_plain { "http" } else { "https" })
     }
 
     /// Whose feed lies at this address.

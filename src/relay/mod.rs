@@ -4,6 +4,8 @@
 //! | File | What |
 //! |---|---|
 //! | `lookup` | from a name to what its own host says of it: key, names, endpoint |
+//! | `accounts` | the site's side: accounts, keys, members; `account_form`: how they are written; `register`: by all their names |
+//! | `documents` | what we say of them to whoever looks them up |
 //! | `receive` | a slap step by step: sound, from its author, not too much |
 //! | `reading` | what can be told of it without asking anybody |
 //! | `settle` | what it changes, in one commit |
@@ -20,9 +22,12 @@
 //! - What was here before changes nothing, however often, in whatever form and after whatever crash it comes.
 //! - Locks are taken in this order: lane, feed of a group, topic.
 
+mod account_form;
+mod accounts;
 mod answer;
 mod callback;
 mod deciding;
+mod documents;
 mod doubts;
 mod feeds;
 mod forward;
@@ -31,10 +36,14 @@ mod limits;
 pub mod lookup;
 mod reading;
 mod receive;
+mod register;
 mod settle;
 mod sweep;
 
+pub use account_form::{AccountView, FieldFault};
+pub use accounts::{MembersView, SiteFault};
 pub use answer::Answer;
+pub use documents::{Format, Said};
 pub use doubts::LookingAgain;
 pub use feeds::{GroupFeed, GroupFeeds, LocalFeeds, MEDIA_TYPE as FEED_TYPE};
 pub use forward::Forwarding;
@@ -43,7 +52,7 @@ pub use receive::Slap;
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     agenda::Poke,
@@ -58,6 +67,7 @@ use crate::{
 use deciding::Deciding;
 use doubts::Doubts;
 use limits::Limits;
+use register::Register;
 
 /// Lanes that the agenda may have started, for each that may have a request under way: those that wait for their site stand
 /// aside at once.
@@ -100,6 +110,9 @@ pub struct Relay {
     feed_locks: Locks,
     forward_poke: Poke,
     doubt_poke: Poke,
+    register: Register,
+    /// Held while an account changes.
+    account_lock: Mutex<()>,
 }
 
 impl Relay {
@@ -119,6 +132,8 @@ impl Relay {
             feed_locks: Locks::default(),
             forward_poke: Poke::new(),
             doubt_poke: Poke::new(),
+            register: Register::new(parts.store.clone()),
+            account_lock: Mutex::default(),
             parts,
         }))
     }

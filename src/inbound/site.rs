@@ -1,0 +1,194 @@
+//! The site's side of the relay, on the operator's listener and with its token (`salmon.md` 6.2): accounts, keys, members,
+//! and entries to be signed and sent.
+
+use std::{fmt::Display, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Path, RawQuery, Request, State},
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, put},
+};
+use serde::Serialize;
+use tracing::{debug, error};
+use url::form_urlencoded;
+use zeroize::Zeroizing;
+
+use super::{
+    AdminParts,
+    answer::{empty, later, plain},
+    hub::{PAUSE, read},
+};
+use crate::{
+    protocol::NameId,
+    relay::{Relay, SiteFault},
+    salmon::PrivateKeyFault,
+};
+
+/// What an account is written in.
+const LARGEST_ACCOUNT: usize = 256 << 10;
+/// A PEM of 8192 bits has 6.4 KiB.
+const LARGEST_KEY: usize = 16 << 10;
+
+type Parts = State<Arc<AdminParts>>;
+
+/// The routes; none is to be had without the token.
+pub(super) fn router(parts: Arc<AdminParts>) -> Router {
+    Router::new()
+        .route("/accounts/{account}", put(put_account).get(account).delete(remove_account))
+        .route("/accounts/{account}/key", put(import_key).post(make_key))
+        .route("/accounts/{account}/members", get(members))
+        .route("/accounts/{account}/members/{*member}", put(put_member).delete(remove_member))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&parts), admit))
+        .with_state(parts)
+}
+
+async fn admit(State(parts): Parts, request: Request, next: Next) -> Response {
+    match parts.refusal(request.headers()) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    }
+}
+
+async fn put_account(State(parts): Parts, Path(account): Path<String>, request: Request) -> Response {
+    let body = match body(&parts, request, LARGEST_ACCOUNT).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    finish(&parts, async move |relay| {
+        let (view, is_new) = relay.put_account(&account, &body).await?;
+        Ok(json(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &view))
+    })
+    .await
+}
+
+async fn account(State(parts): Parts, Path(account): Path<String>) -> Response {
+    answered(parts.relay.account(&account).await.map(|view| json(StatusCode::OK, &view)))
+}
+
+async fn remove_account(State(parts): Parts, Path(account): Path<String>) -> Response {
+    finish(&parts, async move |relay| {
+        relay.remove_account(&account).await?;
+        Ok(empty(StatusCode::NO_CONTENT))
+    })
+    .await
+}
+
+async fn import_key(State(parts): Parts, Path(account): Path<String>, request: Request) -> Response {
+    let body = match body(&parts, request, LARGEST_KEY).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let Ok(text) = std::str::from_utf8(&body).map(|text| Zeroizing::new(text.to_owned())) else {
+        return plain(StatusCode::BAD_REQUEST, "key: is no text");
+    };
+    finish(&parts, async move |relay| Ok(json(StatusCode::OK, &relay.import_key(&account, text).await?)))
+        .await
+}
+
+async fn make_key(State(parts): Parts, Path(account): Path<String>, RawQuery(query): RawQuery) -> Response {
+    if parameter(query.as_deref(), "confirm").as_deref() != Some("breaks-peers") {
+        let text = "confirm: peers that know the old key will believe this account nothing any more, some of them for \
+                    good; say confirm=breaks-peers if that is wanted";
+        return plain(StatusCode::BAD_REQUEST, text);
+    }
+    finish(&parts, async move |relay| Ok(json(StatusCode::OK, &relay.make_key(&account).await?))).await
+}
+
+async fn members(State(parts): Parts, Path(account): Path<String>, RawQuery(query): RawQuery) -> Response {
+    let after = match parameter(query.as_deref(), "after").map(|after| id(&after)) {
+        None => None,
+        Some(Some(after)) => Some(NameId::from_bytes(after)),
+        Some(None) => return plain(StatusCode::BAD_REQUEST, "after: is not what `next` was"),
+    };
+    answered(parts.relay.members(&account, after).await.map(|view| json(StatusCode::OK, &view)))
+}
+
+async fn put_member(State(parts): Parts, Path((account, member)): Path<(String, String)>) -> Response {
+    finish(&parts, async move |relay| {
+        relay.put_member(&account, &member).await?;
+        Ok(empty(StatusCode::NO_CONTENT))
+    })
+    .await
+}
+
+async fn remove_member(State(parts): Parts, Path((account, member)): Path<(String, String)>) -> Response {
+    finish(&parts, async move |relay| {
+        relay.remove_member(&account, &member).await?;
+        Ok(empty(StatusCode::NO_CONTENT))
+    })
+    .await
+}
+
+/// On a task of its own: what was begun is finished, even for a client that hung up.
+async fn finish<F>(parts: &AdminParts, work: impl FnOnce(Arc<Relay>) -> F) -> Response
+where
+    F: Future<Output = Result<Response, SiteFault>> + Send + 'static,
+{
+    let text = match parts.tasks.spawn(work(Arc::clone(&parts.relay))).await {
+        Ok(Some(result)) => return answered(result),
+        Ok(None) => "the hub is stopping",
+        // Without its message, which may be made of anything.
+        Err(_panic) => {
+            error!("a request of a site could not be handled");
+            "the hub failed"
+        }
+    };
+    later(StatusCode::SERVICE_UNAVAILABLE, text, PAUSE)
+}
+
+fn answered(result: Result<Response, SiteFault>) -> Response {
+    let fault = match result {
+        Ok(response) => return response,
+        Err(fault) => fault,
+    };
+    let status = match &fault {
+        SiteFault::Unknown => StatusCode::NOT_FOUND,
+        SiteFault::Gone => StatusCode::GONE,
+        SiteFault::Key(PrivateKeyFault::Library) => StatusCode::INTERNAL_SERVER_ERROR,
+        SiteFault::Field(_) | SiteFault::Entry(_) | SiteFault::Key(_) => StatusCode::BAD_REQUEST,
+        SiteFault::Conflict(_) => StatusCode::CONFLICT,
+        SiteFault::Store(error) => return unavailable(error),
+    };
+    plain(status, fault.to_string())
+}
+
+fn unavailable(error: &impl Display) -> Response {
+    // The reason is the operator's: it may name a path.
+    debug!(%error, "a request of a site could not be stored");
+    later(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be used at this moment; try again", PAUSE)
+}
+
+async fn body(parts: &AdminParts, request: Request, limit: usize) -> Result<Bytes, Response> {
+    let (head, body) = request.into_parts();
+    read(&head.headers, body, limit, parts.body_timeout).await
+}
+
+fn json(status: StatusCode, view: &impl Serialize) -> Response {
+    let Ok(text) = serde_json::to_string(view) else {
+        return later(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the answer could not be written",
+            Duration::from_secs(1),
+        );
+    };
+    let mut response = Response::new(Body::from(text + "\n"));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The first of that name.
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs.find(|(given, _)| given == name).map(|(_, value)| value.into_owned())
+}
+
+/// Sixteen octets as they are written.
+fn id(digits: &str) -> Option<[u8; 16]> {
+    let is_id = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_id.then(|| u128::from_str_radix(digits, 16).ok()).flatten().map(u128::to_be_bytes)
+}
