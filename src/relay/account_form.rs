@@ -140,6 +140,10 @@ pub(super) fn read(
 }
 
 fn form(body: &[u8]) -> Result<Form, FieldFault> {
+    // A list would be taken for the fields in their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(FieldFault::new("body", "is no object of JSON"));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let form = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
