@@ -74,7 +74,7 @@ impl Known {
                 warn!(host, were, are, "the key of an account there has changed");
             }
             None if keys.is_exposed => {
-                warn!(host = identity.host(), "an account there publishes its private key")
+                warn!(host = identity.host(), "an account there publishes its private key");
             }
             _ => {}
         }
@@ -122,7 +122,9 @@ impl Known {
             .collect();
         for page in gone.chunks(PAGE) {
             let mut commit = Commit::new();
-            page.iter().for_each(|name| commit.push(RelayRecord::DescriptorForgotten(*name)));
+            for name in page {
+                commit.push(RelayRecord::DescriptorForgotten(*name));
+            }
             self.store.commit(commit).await?;
         }
         Ok(ages.len().saturating_sub(gone.len()))
