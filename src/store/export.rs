@@ -6,8 +6,9 @@ use super::{
     StoreError, StoreOptions, Subscription, codec,
     embedded::{Embedded, SCHEMA},
     keys::{self, Table},
-    lines::{End, Header, Row, Tally, VERSION},
+    lines::{End, Header, HubRow, Row, Tally, VERSION},
     reading::{Lost, Reading},
+    relay,
     rescue::Left,
 };
 use crate::protocol::PairId;
@@ -77,11 +78,12 @@ fn line(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<(), Export
 /// The row without secrets. A backlog goes with its subscription.
 fn bare(kv: &Embedded, row: Row) -> Result<Row, StoreError> {
     match row {
-        Row::Backlogs { pair, row, .. } => {
+        Row::Hub(HubRow::Backlogs { pair, row, .. }) => {
             let withheld = has_secrets(kv, pair)?;
-            Ok(Row::Backlogs { pair, row, withheld })
+            Ok(Row::Hub(HubRow::Backlogs { pair, row, withheld }))
         }
-        row => Ok(row.without_secrets()),
+        Row::Hub(row) => Ok(Row::Hub(row.without_secrets())),
+        Row::Relay(row) => relay::without_secrets(kv, row).map(Row::Relay),
     }
 }
 

@@ -99,7 +99,9 @@ impl Filling {
     pub(super) async fn put(&mut self, row: Row) -> Result<(), StoreError> {
         self.octets = self.octets.saturating_add(row.body_length());
         self.records = self.records.saturating_add(1);
-        self.batch.push(row.into_record());
+        if let Some(record) = row.into_record() {
+            self.batch.push(record);
+        }
         if self.records >= BATCH || self.octets >= BATCH_OCTETS { self.commit().await } else { Ok(()) }
     }
 

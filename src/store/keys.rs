@@ -288,8 +288,14 @@ impl<'a> Reader<'a> {
         Some((EntryId::from_bytes(self.take()?), EntryDigest::from_bytes(self.take()?)))
     }
 
-    pub(super) fn host(&mut self) -> Option<[u8; 16]> {
+    /// Of a host, a lane, a slap.
+    pub(super) fn hash(&mut self) -> Option<[u8; 16]> {
         self.take()
+    }
+
+    /// The place of a target in its slap.
+    pub(super) fn index(&mut self) -> Option<u16> {
+        self.take().map(u16::from_be_bytes)
     }
 
     pub(super) fn rest(&self) -> &'a [u8] {

@@ -11,7 +11,7 @@ use super::{
 
 /// Rows a page.
 const PAGE: usize = 256;
-/// Of whole documents, each of which may be large.
+/// Of whole documents and slaps, each of which may be large.
 const BODIES: usize = 4;
 /// The octet of a key at which reading goes on behind damage: the second of the callback, or of the topic where there is no
 /// callback. What lies between is lost with it; of a million subscriptions to one topic that is about fifteen.
@@ -61,11 +61,7 @@ impl<'a> Pages<'a> {
         if self.is_over {
             return None;
         }
-        let limit = if matches!(self.table, Table::Documents | Table::Publications | Table::Contents) {
-            BODIES
-        } else {
-            PAGE
-        };
+        let limit = if has_bodies(self.table) { BODIES } else { PAGE };
         match self.scan(limit) {
             Ok(rows) => {
                 self.is_over = rows.len() < limit;
@@ -103,6 +99,13 @@ impl<'a> Pages<'a> {
         self.is_over = true;
         Lost::of(self.table, &last, format!("nothing behind it can be read: {error}"))
     }
+}
+
+fn has_bodies(table: Table) -> bool {
+    let hub = matches!(table, Table::Documents | Table::Publications | Table::Contents);
+    let slaps = matches!(table, Table::Inbox | Table::Doubts | Table::Outgoing | Table::GroupPosts);
+    // What somebody else's host says may be as long as an answer.
+    hub || slaps || table == Table::Descriptors
 }
 
 /// The last key before those that differ from this one in the octet of the step, or in one that is so many before it.

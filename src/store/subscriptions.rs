@@ -137,7 +137,7 @@ impl Store {
         let rows = self.kv.scan(&[Table::Hosts.byte()], after.as_deref(), limit)?;
         rows.iter()
             .map(|(key, value)| {
-                let host = keys::Reader::of(key).and_then(|mut reader| reader.host());
+                let host = keys::Reader::of(key).and_then(|mut reader| reader.hash());
                 let host = host.ok_or(StoreError::Damaged { table: Table::Hosts.name() })?;
                 Ok((host, codec::decode(Table::Hosts, value)?))
             })

@@ -4,7 +4,7 @@ use super::{
     DueKind, StoreError, StoreOptions, codec,
     embedded::Embedded,
     keys::{self, Reader, Table},
-    lines::{EXPORTED, Row},
+    lines::{EXPORTED, HubRow, Row},
     names::Name,
     reading::{Lost, Pages, typed},
     rescue::Left,
@@ -80,42 +80,49 @@ fn check(kv: &Embedded, table: Table, key: &[u8], value: &[u8]) -> Result<(), Lo
 }
 
 /// What is wrong with a row, if anything.
-type Finding = Result<Option<&'static str>, StoreError>;
+pub(super) type Finding = Result<Option<&'static str>, StoreError>;
 
-struct Checking<'a>(&'a Embedded);
+pub(super) struct Checking<'a>(pub(super) &'a Embedded);
 
 impl Checking<'_> {
     fn row(&self, row: &Row) -> Finding {
         match row {
-            Row::Subscriptions { pair, row, .. } => {
+            Row::Hub(row) => self.hub_row(row),
+            Row::Relay(row) => self.relay_row(row),
+        }
+    }
+
+    fn hub_row(&self, row: &HubRow) -> Finding {
+        match row {
+            HubRow::Subscriptions { pair, row, .. } => {
                 if !is_of(*pair, row.topic.id(), row.callback.id()) {
                     return Ok(Some(ELSEWHERE));
                 }
                 self.is_due(DueKind::Lease, row.lease_due(), &pair.octets())
             }
-            Row::Intents { pair, row, .. } => {
+            HubRow::Intents { pair, row, .. } => {
                 if !is_of(*pair, row.topic.id(), row.callback.id()) {
                     return Ok(Some(ELSEWHERE));
                 }
                 self.is_due(DueKind::Intent, row.due_at, &pair.octets())
             }
-            Row::Backlogs { pair, row, .. } => {
+            HubRow::Backlogs { pair, row, .. } => {
                 if !self.has(&keys::by_pair(Table::Subscriptions, *pair))? {
                     return Ok(Some("there is no subscription that it could be of"));
                 }
                 self.is_due(DueKind::Backlog, row.due_at, &pair.octets())
             }
-            Row::Fetches { topic, row } => {
+            HubRow::Fetches { topic, row } => {
                 if row.url.id() != *topic {
                     return Ok(Some(ELSEWHERE));
                 }
                 self.is_due(DueKind::Fetch, row.due_at, topic.as_bytes())
             }
-            Row::FanOuts { id, .. } => {
+            HubRow::FanOuts { id, .. } => {
                 let publication = keys::by_seq(Table::Publications, id.topic, id.seq);
                 Ok((!self.has(&publication)?).then_some("its publication is missing"))
             }
-            Row::Publications { topic, seq, row, body } => {
+            HubRow::Publications { topic, seq, row, body } => {
                 let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
                 let fits = |entry: &super::PublishedEntry| body.get(entry.range()).is_some();
                 if length != row.length || !row.entries.iter().all(fits) {
@@ -123,8 +130,8 @@ impl Checking<'_> {
                 }
                 self.is_known(*topic, *seq)
             }
-            Row::Documents { topic, row } => self.is_known(*topic, row.seq),
-            Row::Names { topic, row } => {
+            HubRow::Documents { topic, row } => self.is_known(*topic, row.seq),
+            HubRow::Names { topic, row } => {
                 for name in row {
                     if !self.has(&keys::alias(*name, *topic))? {
                         return Ok(Some("nothing is found under one of these names"));
@@ -132,11 +139,11 @@ impl Checking<'_> {
                 }
                 Ok(None)
             }
-            Row::Topics { .. }
-            | Row::Abandoned { .. }
-            | Row::Entries { .. }
-            | Row::Readers { .. }
-            | Row::Hosts { .. } => Ok(None),
+            HubRow::Topics { .. }
+            | HubRow::Abandoned { .. }
+            | HubRow::Entries { .. }
+            | HubRow::Readers { .. }
+            | HubRow::Hosts { .. } => Ok(None),
         }
     }
 
@@ -157,7 +164,9 @@ impl Checking<'_> {
                 let primary = reader.rest();
                 is_dated
                     && match kind {
-                        Some(b'f') => primary.len() == 16,
+                        Some(b'f' | b'd' | b'o') => primary.len() == 16,
+                        // Account and lane, which are as long as a pair.
+                        Some(b's') => primary.len() == 32,
                         Some(b'i' | b'b' | b'l') => PairId::from_octets(primary).is_some(),
                         _ => false,
                     }
@@ -175,11 +184,11 @@ impl Checking<'_> {
         Ok(names.contains(&Name { id, is_near: topic.is_near }))
     }
 
-    fn has(&self, key: &[u8]) -> Result<bool, StoreError> {
+    pub(super) fn has(&self, key: &[u8]) -> Result<bool, StoreError> {
         Ok(self.0.get(key)?.is_some())
     }
 
-    fn is_due(&self, kind: DueKind, at: Timestamp, primary: &[u8]) -> Finding {
+    pub(super) fn is_due(&self, kind: DueKind, at: Timestamp, primary: &[u8]) -> Finding {
         let is_there = self.has(&keys::due(kind.byte(), at, primary))?;
         Ok((!is_there).then_some("nothing is due for it: it would never be looked at"))
     }

@@ -22,8 +22,10 @@ mod accounts;
 mod descriptors;
 mod groups;
 mod inbox;
+mod lines;
 mod outbox;
 mod records;
+mod relied;
 mod seen;
 
 pub use accounts::{Account, AccountKind, ForwardMode, KeyPair, Membership};
@@ -34,6 +36,7 @@ pub use outbox::{OutgoingSlap, SlapTarget, TargetKey, TargetState, Try};
 pub use records::RelayRecord;
 pub use seen::{Seen, SeenKey};
 
+pub(super) use lines::{RelayRow, without_secrets};
 pub(super) use records::rows;
 
 use serde::de::DeserializeOwned;
@@ -79,3 +82,6 @@ impl Store {
         Ok(number.saturating_add(1))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,8 @@ pub struct Try {
 pub struct SlapTarget {
     /// As the site named it.
     pub to: String,
-    pub lane: [u8; 16],
+    #[serde(with = "octets::hex")]
+    pub lane: LaneId,
     /// Once it is known.
     pub endpoint: Option<String>,
     pub state: TargetState,

@@ -1,17 +1,14 @@
-//! One line of JSON a record: what an export is made of, whatever engine it came from.
-//!
-//! The first line is a [`Header`], the last an [`End`] with counts, so that a file that was cut is noticed. Between them
-//! each line is a [`Row`] under the name of its table. Rows that follow from others are not among them: the import makes
-//! due rows and aliases again.
-
-use std::collections::BTreeMap;
+//! The lines of the hub's own tables.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backlog, FanOut, FanOutId, Name, PendingFetch, PendingIntent, Publication, Readers, Record, StoreError,
-    Subscription, Topic, TopicDocument, codec,
-    keys::{Reader, Table},
+    super::{
+        Backlog, FanOut, FanOutId, Name, PendingFetch, PendingIntent, Publication, Readers, Record, StoreError,
+        Subscription, Topic, TopicDocument, codec,
+        keys::{Reader, Table},
+    },
+    is_false,
 };
 use crate::{
     clock::Timestamp,
@@ -20,80 +17,10 @@ use crate::{
     protocol::{PairId, TopicId},
 };
 
-/// The version of this format.
-pub(super) const VERSION: u32 = 1;
-
-/// The tables whose rows are exported.
-pub(super) const EXPORTED: [Table; 13] = [
-    Table::Topics,
-    Table::Names,
-    Table::Documents,
-    Table::Abandoned,
-    Table::Subscriptions,
-    Table::Entries,
-    Table::Publications,
-    Table::FanOuts,
-    Table::Backlogs,
-    Table::Fetches,
-    Table::Intents,
-    Table::Readers,
-    Table::Hosts,
-];
-
-/// The first line.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Header {
-    #[serde(rename = "hubbub-store")]
-    pub(super) version: u32,
-    /// What the rows hold: the schema of the store that they came from.
-    pub(super) schema: u32,
-    /// Whether secrets and tokens are in it.
-    pub(super) secrets: bool,
-}
-
-/// The last line.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct End {
-    pub(super) end: Tally,
-}
-
-/// How many rows of each table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Tally(BTreeMap<String, u64>);
-
-impl Default for Tally {
-    /// Every exported table, and no row.
-    fn default() -> Self {
-        Self(EXPORTED.iter().map(|table| (table.name().to_owned(), 0)).collect())
-    }
-}
-
-impl Tally {
-    pub(super) fn add(&mut self, table: Table) {
-        let count = self.0.entry(table.name().to_owned()).or_default();
-        *count = count.saturating_add(1);
-    }
-
-    pub fn of(&self, table: Table) -> u64 {
-        self.0.get(table.name()).copied().unwrap_or_default()
-    }
-
-    pub fn total(&self) -> u64 {
-        self.0.values().fold(0, |total, count| total.saturating_add(*count))
-    }
-
-    /// The tables and their counts, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.0.iter().map(|(table, count)| (table.as_str(), *count))
-    }
-}
-
-/// One record with its key, under the name of its table.
+/// One record of the hub with its key, under the name of its table.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) enum Row {
+pub(in crate::store) enum HubRow {
     Topics {
         topic: TopicId,
         row: Topic,
@@ -160,12 +87,7 @@ pub(super) enum Row {
     },
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde gives")]
-fn is_false(withheld: &bool) -> bool {
-    !withheld
-}
-
-impl Row {
+impl HubRow {
     /// Reads a row as it lies in the store. `body` is that of a publication.
     pub(super) fn read(
         table: Table,
@@ -177,7 +99,7 @@ impl Row {
         let mut parts = Reader::of(key).ok_or_else(damaged)?;
         let row = match table {
             Table::Hosts => {
-                let host = parts.host().ok_or_else(damaged)?;
+                let host = parts.hash().ok_or_else(damaged)?;
                 Self::Hosts { host, verified: codec::decode(table, value)? }
             }
             _ => Self::of_topic(table, &mut parts, value, body)?.ok_or_else(damaged)?,
@@ -257,7 +179,7 @@ impl Row {
     /// The same without secrets, and marked where it had any: delivered to without its signature, or asked without its
     /// token, a subscriber would have to take the hub for a stranger.
     #[must_use]
-    pub(super) fn without_secrets(mut self) -> Self {
+    pub(in crate::store) fn without_secrets(mut self) -> Self {
         let (secret, token, withheld) = match &mut self {
             Self::Subscriptions { row, withheld, .. } => (&mut row.secret, &mut row.verify_token, withheld),
             Self::Intents { row, withheld, .. } => (&mut row.secret, &mut row.verify_token, withheld),
