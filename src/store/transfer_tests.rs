@@ -109,6 +109,7 @@ pub(super) fn everything() -> Commit {
         Record::HostVerified([0xab; 16], at(2)),
     ]
     .into_iter()
+    .chain(relay::tests::everything().into_iter().map(Record::from))
     .collect()
 }
 
@@ -147,8 +148,8 @@ async fn every_row_comes_back_as_it_was_and_with_it_the_rows_that_follow_from_it
     assert_eq!(tables.len(), Table::ALL.len(), "a table has no row: nothing is tested of it");
     closed(store).await;
     let (text, done, lost) = exported(&old, true);
-    assert_eq!((done.rows.total(), lost.len()), (15, 0));
-    assert_eq!(text.lines().count(), 17);
+    assert_eq!((done.rows.total(), lost.len()), (30, 0));
+    assert_eq!(text.lines().count(), 32);
     let made = imported(&new, &text).await.unwrap();
     assert_eq!((made.rows, made.left_out.total()), (done.rows, 0));
     assert_eq!(rows(&Store::open(&options(&new)).unwrap()), before);
@@ -170,10 +171,13 @@ async fn without_secrets_nobody_who_had_one_is_imported() {
     let (old, new) = (home.path().join("old-store"), home.path().join("new-store"));
     closed(filled(&old, everything()).await).await;
     let (text, done, _) = exported(&old, false);
-    assert!(!text.contains("a/95") && !text.contains("dG//a2Vu"), "{text}");
+    for secret in ["a/95", "dG//a2Vu", "a/55", "MIJrZXk="] {
+        assert!(exported(&old, true).0.contains(secret) && !text.contains(secret), "{secret}: {text}");
+    }
     let left =
         |tally: &Tally| [Table::Subscriptions, Table::Backlogs, Table::Intents].map(|table| tally.of(table));
-    assert_eq!((left(&done.withheld), done.withheld.total()), ([1, 1, 1], 3));
+    // Of the relay's: the account that has a key, the key, and what it has on the way in and out.
+    assert_eq!((left(&done.withheld), done.withheld.total()), ([1, 1, 1], 3 + 9));
     let made = imported(&new, &text).await.unwrap();
     assert_eq!(made.left_out, done.withheld);
     let store = Store::open(&options(&new)).unwrap();
@@ -181,6 +185,27 @@ async fn without_secrets_nobody_who_had_one_is_imported() {
     assert!(store.subscription(signed).unwrap().is_none() && store.backlog(signed).unwrap().is_none());
     assert!(store.subscription(plain).unwrap().is_some() && store.backlog(plain).unwrap().is_some());
     assert!(store.intent(intent().0).unwrap().is_none());
+    let (alice, group) = (relay::tests::id("alice"), relay::tests::id("group"));
+    assert!(store.account(alice).unwrap().is_none() && store.account_key(alice).unwrap().is_none());
+    for kind in [DueKind::Forward, DueKind::Doubt, DueKind::Slap] {
+        assert_eq!(store.due(kind, at(10_000), 9).unwrap().0, [], "{kind:?}");
+    }
+    assert!(store.account(group).unwrap().is_some() && store.group_posts(group, 9).unwrap().len() == 1);
+    assert_eq!(store.members(group, None, 9).unwrap().len(), 1);
+    assert!(store.seen(alice, [0x4e; 16]).unwrap().is_some(), "a replay would be taken");
+    closed(store).await;
+    let mut wrong = Vec::new();
+    verify(&options(&new), |lost| wrong.push(lost.to_string())).unwrap();
+    assert_eq!(wrong, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_account_goes_with_its_key_whether_or_not_it_has_a_secret() {
+    let home = tempfile::tempdir().unwrap();
+    let mut records = relay::tests::everything();
+    records[0] = relay::tests::account("alice");
+    closed(filled(home.path(), records.into_iter().map(Record::from).collect()).await).await;
+    assert_eq!(exported(home.path(), false).1.withheld.total(), 9);
 }
 
 #[tokio::test]
@@ -194,12 +219,12 @@ async fn what_cannot_be_read_is_named_and_the_rest_is_saved() {
     store.kv.commit([Change { key: content, value: None }, short]).unwrap();
     closed(store).await;
     let (text, done, lost) = exported(&old, true);
-    assert_eq!((done.rows.total(), done.lost), (13, 3));
+    assert_eq!((done.rows.total(), done.lost), (28, 3));
     let id = topic().id();
     assert!(lost[0].starts_with(&format!("table topics, key 54{id}: ")), "{lost:?}");
     assert!(lost[1].starts_with("table subscriptions, key 5373686f7274: "), "{lost:?}");
     assert_eq!(lost[2], format!("table publications, key 50{id}0000000000000008: its body is missing"));
-    assert_eq!(imported(&new, &text).await.unwrap().rows.total(), 13);
+    assert_eq!(imported(&new, &text).await.unwrap().rows.total(), 28);
     // A compaction would lose them without anybody asking.
     let error = compact(&options(&old), false).await.unwrap_err();
     assert!(matches!(error, CompactError::Lost(_)), "{error}");
@@ -229,17 +254,22 @@ async fn a_file_that_is_not_whole_makes_no_store() {
         (with(1, &lines[1].replace(":77}", ":\"77\"}")), "line 2, topics.row.fetched_at: invalid type"),
         (with(1, &lines[1].replace("\"head\"", "\"tail\"")), "line 2, topics.row.tail: unknown field"),
         (with(6, &without_secret), "line 7, subscriptions.row: missing field `secret`"),
+        (
+            with(17, &lines[17].replace("\"secret\":null,", "")),
+            "line 18, accounts.row: missing field `secret`",
+        ),
+        (with(18, &lines[18].replace("\"row\"", "\"key\"")), "line 19, account-keys.key: unknown field"),
         (with(4, "{\"cats\":{}}"), "line 5: unknown variant `cats`"),
         (with(4, "not JSON"), "line 5: "),
         (with(4, &format!("{} x", lines[4])), "line 5: trailing characters"),
-        (text.trim_end().to_owned(), "cut: it ends after 16 lines"),
+        (text.trim_end().to_owned(), "cut: it ends after 31 lines"),
         (lines[..9].join("\n"), "cut: it ends after 8 lines"),
         (
-            format!("{}\n{}\n", lines[..15].join("\n"), lines[16]),
-            "0 rows of table hosts, and says that they are 1",
+            format!("{}\n{}\n", lines[..30].join("\n"), lines[31]),
+            "0 rows of table group-posts, and says that they are 1",
         ),
-        (format!("{text}\n"), "line 18: nothing comes behind"),
-        (format!("{text}x"), "line 17: nothing comes behind"),
+        (format!("{text}\n"), "line 33: nothing comes behind"),
+        (format!("{text}x"), "line 32: nothing comes behind"),
     ];
     for (text, words) in table {
         let error = imported(&new, &text).await.unwrap_err().to_string();
@@ -310,7 +340,7 @@ async fn a_store_that_was_put_aside_is_not_replaced_by_an_empty_one() {
     }
     fs::remove_dir(&path).unwrap();
     fs::rename(&aside, &path).unwrap();
-    assert_eq!(stats(&options(&path)).unwrap().total.rows, 25);
+    assert_eq!(stats(&options(&path)).unwrap().total.rows, 43);
 }
 
 #[tokio::test]

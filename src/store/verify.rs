@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_a_row_relies_on_is_missed() {
-        let table: [(&[u8], &str, usize); 9] = [
+        let table: [(&[u8], &str, usize); 19] = [
             (b"Ql", "table subscriptions, key 53", 2),
             (b"Qb", "table backlogs, key 42", 2),
             (b"Qf", "nothing is due for it", 1),
@@ -257,6 +257,17 @@ mod tests {
             (b"S", "there is no subscription", 2),
             (b"A", "nothing is found under", 1),
             (b"T", "its topic does not know of it", 2),
+            (b"Qs", "table lanes, key 6c", 1),
+            (b"Qd", "table doubts, key 77", 1),
+            (b"Qo", "table out-lanes, key 65", 1),
+            (b"l", "its lane is missing", 1),
+            (b"e", "its lane is missing", 1),
+            (b"t", "what waits there is missing", 2),
+            (b"t", "some of its targets are missing", 2),
+            (b"u", "its slap is missing", 1),
+            // A key, a lane, a doubt, a slap, a member and a post.
+            (b"a", "table account-keys, key 6b", 6),
+            (b"a", "there is no account", 6),
         ];
         for (prefix, words, count) in table {
             let found = found(|kv| without(kv, prefix));
@@ -278,11 +289,18 @@ mod tests {
                 put(&elsewhere, &value),
                 put(b"!other", &[]),
                 put(b"Qx", &[]),
+                put(b"Qs_eight__and too short", &[]),
                 put(b"zebra", &[]),
             ]
         });
-        for words in ["cannot be read", "another key", "key 216f74686572", "key 5178", "belongs to no table"]
-        {
+        for words in [
+            "cannot be read",
+            "another key",
+            "key 216f74686572",
+            "key 5178",
+            "key 51735f",
+            "belongs to no table",
+        ] {
             assert!(found.iter().any(|line| line.contains(words)), "{words}: {found:?}");
         }
     }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
-        Backlog, FanOut, FanOutId, Name, PendingFetch, PendingIntent, Publication, Readers, Record, StoreError,
-        Subscription, Topic, TopicDocument, codec,
+        Backlog, FanOut, FanOutId, Name, PendingFetch, PendingIntent, Publication, Readers, Record,
+        StoreError, Subscription, Topic, TopicDocument, codec,
         keys::{Reader, Table},
     },
     is_false,

@@ -184,7 +184,9 @@ impl<'de> Visitor<'de> for RowVisitor {
         let (name, rest) = line.variant::<Cow<'de, str>>()?;
         let is_of = |table: &Table| table.name() == name;
         let Some(table) = EXPORTED.into_iter().find(is_of) else {
-            return Err(A::Error::custom(format_args!("unknown variant `{name}`: no table that is exported")));
+            return Err(A::Error::custom(format_args!(
+                "unknown variant `{name}`: no table that is exported"
+            )));
         };
         let named = EnumAccessDeserializer::new(Named { table, rest });
         if RelayRow::TABLES.contains(&table) {

@@ -14,7 +14,7 @@ use super::{
         lines::is_false,
     },
     Account, Doubt, GroupPost, InboxSlap, KeyPair, KnownDescriptor, LaneId, LaneState, Member, OutgoingSlap,
-    RelayRecord, Seen, SlapTarget,
+    RelayRecord, Seen, SlapTarget, TargetKey,
 };
 use crate::{
     clock::Timestamp,
@@ -309,7 +309,7 @@ pub(in crate::store) fn without_secrets(kv: &Embedded, mut row: RelayRow) -> Res
             // A lane is of one account, which is that of whatever waits in it.
             let waiting = kv.scan(&keys::of(Table::OutQueue, &[&*lane]), None, 1)?;
             if let Some((_, first)) = waiting.first() {
-                let first = codec::decode::<(SlapId, u16)>(Table::OutQueue, first);
+                let first = codec::decode::<TargetKey>(Table::OutQueue, first);
                 *withheld = first.map_or(Ok(true), |(slap, _)| is_slap_kept_out(kv, slap))?;
             }
         }

@@ -11,7 +11,10 @@ use super::{
     },
     OutgoingSlap, RelayRow,
 };
-use crate::protocol::{NameId, SlapId};
+use crate::{
+    protocol::{NameId, SlapId},
+    salmon::Identity,
+};
 
 const NO_ACCOUNT: &str = "there is no account that it could be of";
 const NO_LANE: &str = "its lane is missing: it would never be sent";
@@ -21,7 +24,8 @@ impl Checking<'_> {
     pub(in crate::store) fn relay_row(&self, row: &RelayRow) -> Finding {
         match row {
             RelayRow::Accounts { account, row, .. } => {
-                Ok((NameId::of(&row.name) != *account).then_some("its name belongs to another key"))
+                let is_its = Identity::parse(&row.name).is_some_and(|name| name.id() == *account);
+                Ok((!is_its).then_some("its name belongs to another key"))
             }
             RelayRow::AccountKeys { account, .. }
             | RelayRow::Members { group: account, .. }
