@@ -224,3 +224,31 @@ fn describe(headers: &mut HeaderMap, site: &Account, slap: &InboxSlap, read: &Re
 fn id(slap: &InboxSlap) -> String {
     format!("{:032x}", u128::from_be_bytes(slap.id))
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        outbound::{Answer, SendError},
+    };
+
+    fn said(status: u16) -> Told {
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer { status, headers: HeaderMap::new(), body: Bytes::new() };
+        told(Outcome::of(Ok(&answer), Timestamp::EPOCH, LONGEST_WISH))
+    }
+
+    #[test]
+    fn a_site_takes_refuses_is_not_there_or_is_asked_again() {
+        assert!([200, 201, 202, 204].into_iter().all(|status| matches!(said(status), Told::Taken)));
+        assert!(matches!(said(403), Told::Refused));
+        assert!([404, 410].into_iter().all(|status| matches!(said(status), Told::Gone)));
+        let later = [301, 307, 400, 401, 405, 429, 500, 503];
+        assert!(later.into_iter().all(|status| matches!(said(status), Told::Later { .. })));
+        let unanswered = told(Outcome::of(Err(&SendError::Timeout), Timestamp::EPOCH, LONGEST_WISH));
+        assert!(matches!(unanswered, Told::Later { .. }));
+    }
+}

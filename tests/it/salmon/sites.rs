@@ -80,7 +80,10 @@ async fn an_unfollow_never_overtakes_the_follow_whatever_the_site_answers() {
     scene.slap("alice", bob.follow(UNFOLLOW, "tag:1", None)).await.expect(200);
     // Of somebody else: it waits for nobody.
     scene.slap("alice", mallory.follow(FOLLOW, "tag:1", None)).await.expect(200);
-    site.attempted(5).await;
+    let others = |one: &Delivery| event(one)["author"]["subject"] == "acct:mallory@mallory.example";
+    site.delivered_where("mallory's follow", others).await;
+    let before = site.attempts();
+    assert!(before.iter().all(|one| verb(one) == "follow"), "bob's is not taken yet: {before:?}");
     gate.open();
     let told = site.delivered(3).await;
     assert_eq!(site.attempts().len(), 6);
