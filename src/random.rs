@@ -49,6 +49,11 @@ impl Random {
         })
     }
 
+    /// An id that nobody guesses and nobody else has.
+    pub fn id(&self) -> [u8; 16] {
+        self.with(|rng| rng.random())
+    }
+
     /// `span`, moved by up to `fraction` of itself either way, so that what failed together does not return together.
     pub fn jitter(&self, span: Duration, fraction: f64) -> Duration {
         if fraction <= 0.0 || span.is_zero() {

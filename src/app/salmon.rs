@@ -10,7 +10,7 @@ use crate::{
     config::SalmonConfig,
     outbound::Transport,
     publishing::Publishing,
-    relay::{self, Forwarding, GroupFeeds, LookingAgain, Lookup, Relay, lookup},
+    relay::{self, Forwarding, GroupFeeds, LookingAgain, Lookup, Relay, Slapping, lookup},
     store::{DueKind, Store},
     supervise::Tasks,
     telemetry::Metrics,
@@ -73,6 +73,8 @@ pub(super) fn start(
 ) {
     let forwards = agenda(DueKind::Forward, relay.forward_poke(), Relay::lanes(config));
     let doubts = agenda(DueKind::Doubt, relay.doubt_poke(), config.concurrency);
+    let slaps = agenda(DueKind::Slap, relay.slap_poke(), Relay::lanes(config));
+    keep(tasks, "slaps to peers", slaps, Arc::new(Slapping(Arc::clone(relay))));
     keep(tasks, "slaps to sites", forwards, Arc::new(Forwarding(Arc::clone(relay))));
     keep(tasks, "slaps that are kept", doubts, Arc::new(LookingAgain(Arc::clone(relay))));
     let (sweeping, stop) = (Arc::clone(relay), tasks.stopping().clone());

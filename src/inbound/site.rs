@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::Response,
-    routing::{get, put},
+    routing::{get, post, put},
 };
 use serde::Serialize;
 use tracing::{debug, error};
@@ -23,15 +23,18 @@ use super::{
     hub::{PAUSE, read},
 };
 use crate::{
-    protocol::NameId,
-    relay::{Relay, SiteFault},
-    salmon::PrivateKeyFault,
+    protocol::{NameId, SlapId},
+    relay::{Relay, SiteFault, SlapView},
+    salmon::{PrivateKeyFault, magic_envelope::MEDIA_TYPE},
 };
 
 /// What an account is written in.
 const LARGEST_ACCOUNT: usize = 256 << 10;
 /// A PEM of 8192 bits has 6.4 KiB.
 const LARGEST_KEY: usize = 16 << 10;
+
+/// How long a site may wait for verdicts.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 type Parts = State<Arc<AdminParts>>;
 
@@ -40,6 +43,9 @@ pub(super) fn router(parts: Arc<AdminParts>) -> Router {
     Router::new()
         .route("/accounts/{account}", put(put_account).get(account).delete(remove_account))
         .route("/accounts/{account}/key", put(import_key).post(make_key))
+        .route("/accounts/{account}/slaps", post(send))
+        .route("/accounts/{account}/sign", post(sign))
+        .route("/slaps/{id}", get(slap))
         .route("/accounts/{account}/members", get(members))
         .route("/accounts/{account}/members/{*member}", put(put_member).delete(remove_member))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&parts), admit))
@@ -123,6 +129,70 @@ async fn remove_member(State(parts): Parts, Path((account, member)): Path<(Strin
     .await
 }
 
+/// Takes an entry for all `to`; with `wait`, answers when something is known of each.
+async fn send(
+    State(parts): Parts,
+    Path(account): Path<String>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Response {
+    let query = query.unwrap_or_default();
+    let pairs = || form_urlencoded::parse(query.as_bytes());
+    if pairs().any(|(name, _)| name != "to" && name != "wait") {
+        return plain(StatusCode::BAD_REQUEST, "query: has something else than to and wait");
+    }
+    let wait = match parameter(Some(&query), "wait").map(|wait| wait.parse::<u64>()) {
+        None => None,
+        Some(Ok(seconds)) => Some(Duration::from_secs(seconds).min(LONGEST_WAIT)),
+        Some(Err(_)) => return plain(StatusCode::BAD_REQUEST, "wait: is no number of seconds"),
+    };
+    // As it is in a URI, a plus is one.
+    let query = query.replace('+', "%2B");
+    let to = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "to");
+    let to: Vec<_> = to.map(|(_, to)| to.into_owned()).collect();
+    let entry = match text(&parts, request).await {
+        Ok(entry) => entry,
+        Err(refusal) => return refusal,
+    };
+    let stopping = parts.tasks.stopping().clone();
+    finish(&parts, async move |relay| {
+        let taken = relay.send(&account, entry, &to).await?;
+        let Some(wait) = wait else { return Ok(standing(&taken)) };
+        // What is under way is not waited for any longer than the hub is there.
+        let verdicts = stopping.run_until_cancelled(relay.verdicts(taken.id(), wait)).await;
+        Ok(standing(&verdicts.transpose()?.flatten().unwrap_or(taken)))
+    })
+    .await
+}
+
+async fn sign(State(parts): Parts, Path(account): Path<String>, request: Request) -> Response {
+    let entry = match text(&parts, request).await {
+        Ok(entry) => entry,
+        Err(refusal) => return refusal,
+    };
+    answered(parts.relay.sign(&account, entry).await.map(|envelope| {
+        let mut response = Response::new(Body::from(envelope));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        response
+    }))
+}
+
+async fn slap(State(parts): Parts, Path(digits): Path<String>) -> Response {
+    let Some(id) = id(&digits).map(SlapId::from_bytes) else {
+        return plain(StatusCode::NOT_FOUND, "there is no such slap");
+    };
+    match parts.relay.slap(id).await {
+        Ok(Some(view)) => json(StatusCode::OK, &view),
+        Ok(None) => plain(StatusCode::NOT_FOUND, "there is no such slap, or it was long ago"),
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// 202 while something is left to do.
+fn standing(view: &SlapView) -> Response {
+    json(if view.is_over() { StatusCode::OK } else { StatusCode::ACCEPTED }, view)
+}
+
 /// On a task of its own: what was begun is finished, even for a client that hung up.
 async fn finish<F>(parts: &AdminParts, work: impl FnOnce(Arc<Relay>) -> F) -> Response
 where
@@ -165,6 +235,13 @@ fn unavailable(error: &impl Display) -> Response {
 async fn body(parts: &AdminParts, request: Request, limit: usize) -> Result<Bytes, Response> {
     let (head, body) = request.into_parts();
     read(&head.headers, body, limit, parts.body_timeout).await
+}
+
+/// The entry in a request.
+async fn text(parts: &AdminParts, request: Request) -> Result<String, Response> {
+    let body = body(parts, request, parts.max_slap).await?;
+    let text = String::from_utf8(body.into());
+    text.map_err(|_| plain(StatusCode::BAD_REQUEST, "entry: is no text in UTF-8"))
 }
 
 fn json(status: StatusCode, view: &impl Serialize) -> Response {

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `lookup` | from a name to what its own host says of it: key, names, endpoint |
 //! | `accounts` | the site's side: accounts, keys, members; `account_form`: how they are written; `register`: by all their names |
+//! | `send`, `outbox`, `deliver` | entries of the site: signed and kept; when they are tried; one try |
 //! | `documents` | what we say of them to whoever looks them up |
 //! | `receive` | a slap step by step: sound, from its author, not too much |
 //! | `reading` | what can be told of it without asking anybody |
@@ -27,6 +28,7 @@ mod accounts;
 mod answer;
 mod callback;
 mod deciding;
+mod deliver;
 mod documents;
 mod doubts;
 mod feeds;
@@ -34,9 +36,11 @@ mod forward;
 mod groups;
 mod limits;
 pub mod lookup;
+mod outbox;
 mod reading;
 mod receive;
 mod register;
+mod send;
 mod settle;
 mod sweep;
 
@@ -48,11 +52,13 @@ pub use doubts::LookingAgain;
 pub use feeds::{GroupFeed, GroupFeeds, LocalFeeds, MEDIA_TYPE as FEED_TYPE};
 pub use forward::Forwarding;
 pub use lookup::{Confirmed, Found, Lookup, LookupError, Unconfirmed};
+pub use outbox::Slapping;
 pub use receive::Slap;
+pub use send::SlapView;
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 
 use crate::{
     agenda::Poke,
@@ -110,6 +116,11 @@ pub struct Relay {
     feed_locks: Locks,
     forward_poke: Poke,
     doubt_poke: Poke,
+    /// Requests to the endpoints of others.
+    peers: Lanes,
+    slap_poke: Poke,
+    /// Something came of a slap on its way out.
+    slap_news: Notify,
     register: Register,
     /// Held while an account changes.
     account_lock: Mutex<()>,
@@ -132,6 +143,9 @@ impl Relay {
             feed_locks: Locks::default(),
             forward_poke: Poke::new(),
             doubt_poke: Poke::new(),
+            peers: Lanes::new(LaneRules { per_host: at_once.div_ceil(SHARE), total: at_once }),
+            slap_poke: Poke::new(),
+            slap_news: Notify::new(),
             register: Register::new(parts.store.clone()),
             account_lock: Mutex::default(),
             parts,
@@ -141,6 +155,11 @@ impl Relay {
     /// Our own address.
     pub fn hub_url(&self) -> &str {
         &self.parts.hub_url
+    }
+
+    /// What wakes the agenda of lanes to targets.
+    pub fn slap_poke(&self) -> Poke {
+        self.slap_poke.clone()
     }
 
     /// Who asks others about others.

@@ -122,7 +122,7 @@ impl Relay {
 }
 
 /// The name of a form, for the site.
-const fn word(form: Form) -> &'static str {
+pub(super) const fn word(form: Form) -> &'static str {
     match form {
         Form::Padded => "padded",
         Form::UnpaddedData => "unpadded-data",

@@ -22,6 +22,7 @@ impl Relay {
             if now.since(swept_at) >= HOUR {
                 swept_at = now;
                 self.forget_posts().await?;
+                self.forget_sent().await?;
             }
         }
         Ok(())

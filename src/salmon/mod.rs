@@ -36,7 +36,7 @@ pub use identity::{Claims, Identity, Judgement};
 pub use magic_envelope::{Envelope, EnvelopeFault, EnvelopeFaultClass, Form, LegacyForm, Verified};
 pub use magic_key::{Exposure, KeyFault, KeySizes, PublicKey};
 pub use private_key::{NewKey, PrivateKey, PrivateKeyFault};
-pub use sealing::seal;
+pub use sealing::{seal, seal_data_only};
 
 #[cfg(test)]
 mod vectors;

@@ -1,9 +1,9 @@
 //! Locks by key, for read-decide-commit sequences on one thing.
 //!
 //! A fixed number of locks, picked by key: two keys may share one, which costs a wait and never correctness. Nobody
-//! holds two of the same set, so sharing cannot deadlock.
+//! holds two of the same set, or all at once by `write_all`, so sharing cannot deadlock.
 
-use std::array;
+use std::{array, collections::BTreeSet};
 
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -33,5 +33,15 @@ impl Locks {
     /// Exclusive.
     pub async fn write(&self, id: &[u8; 16]) -> RwLockWriteGuard<'_, ()> {
         self.of(id).write().await
+    }
+
+    /// Exclusive, for several at once: in the order of the set, so that two who do this cannot wait for each other.
+    pub async fn write_all(&self, ids: impl IntoIterator<Item = &[u8; 16]>) -> Vec<RwLockWriteGuard<'_, ()>> {
+        let places: BTreeSet<u8> = ids.into_iter().map(|[first, ..]| *first).collect();
+        let mut held = Vec::with_capacity(places.len());
+        for place in places {
+            held.push(self.of(&[place; 16]).write().await);
+        }
+        held
     }
 }

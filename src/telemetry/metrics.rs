@@ -104,6 +104,16 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// What came of one try to bring a slap of a site to a peer.
+    pub enum Sent {
+        Delivered => "delivered",
+        Refused => "refused",
+        Later => "later",
+        GaveUp => "gave_up",
+    }
+}
+
 /// A counter for each member of a closed set.
 #[derive(Debug, Clone)]
 pub struct Counts<L: Label>(Family<[(&'static str, L); 1], Counter>);
@@ -138,6 +148,7 @@ pub struct Metrics {
     pub deliveries: Counts<Delivered>,
     pub slaps: Counts<Slapped>,
     pub forwards: Counts<Forwarded>,
+    pub sends: Counts<Sent>,
     /// Verified slaps of which their sites have not been told.
     pub slaps_waiting: Gauge,
     pub secrets_in_clear: Counter,
@@ -160,6 +171,7 @@ impl Default for Metrics {
             deliveries: Counts::default(),
             slaps: Counts::default(),
             forwards: Counts::default(),
+            sends: Counts::default(),
             slaps_waiting: Gauge::default(),
             secrets_in_clear: Counter::default(),
             publications: Counter::default(),
@@ -176,6 +188,7 @@ impl Default for Metrics {
         registry.register("deliveries", "Tries to deliver", metrics.deliveries.0.clone());
         registry.register("slaps", "Slaps that came in", metrics.slaps.0.clone());
         registry.register("forwards", "Tries to tell a site of a slap", metrics.forwards.0.clone());
+        registry.register("slaps_sent", "Tries to bring a slap of a site to a peer", metrics.sends.0.clone());
         registry.register(
             "slaps_waiting",
             "Verified slaps of which their sites have not been told",

@@ -9,5 +9,5 @@ mod metrics;
 mod panics;
 
 pub use logging::{TelemetryError, init};
-pub use metrics::{Answered, Counts, Delivered, Fetched, Forwarded, Label, Metrics, Slapped, Verified};
+pub use metrics::{Answered, Counts, Delivered, Fetched, Forwarded, Label, Metrics, Sent, Slapped, Verified};
 pub use panics::tell_only_where_it_panics;

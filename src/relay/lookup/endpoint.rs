@@ -96,7 +96,7 @@ impl Lookup {
     }
 
     /// An endpoint to which something may be sent, or so it looks.
-    fn usable(&self, endpoint: &str) -> Option<String> {
+    pub(in crate::relay) fn usable(&self, endpoint: &str) -> Option<String> {
         let endpoint = endpoint.trim();
         let url = Url::parse(endpoint).ok().filter(|_| endpoint.len() <= LONGEST)?;
         self.parts.rules.may_reach(&url).then(|| String::from(url))

@@ -13,6 +13,7 @@
 //! An element that may be there once and is there twice is a fault, because two readers would take different ones.
 
 mod addressing;
+mod old_words;
 mod outgoing;
 mod person;
 mod provenance;
@@ -27,6 +28,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use addressing::Addressed;
+pub use old_words::with_old_unfavorite;
 pub use outgoing::{OutgoingFault, Signer, complete};
 pub use person::{Person, Picture, ProfileUrl};
 pub use provenance::{ProvenanceFault, for_group_feed};
