@@ -158,7 +158,14 @@ impl Client {
         self.with_headers("POST", url, &headers, form.encoded()).await
     }
 
-    async fn with_headers(&self, method: &str, url: &str, headers: &[(&str, &str)], body: String) -> Answer {
+    /// Any request with these headers and this body.
+    pub(crate) async fn with_headers(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
         let mut request = self.http.request(method.parse().unwrap(), url).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -1,8 +1,12 @@
-//! The relay's inbound half over real sockets: what peers are answered, what sites are told, what groups publish
-//! (`salmon.md` 3 to 7).
+//! The relay over real sockets: what peers are answered, what sites are told, what groups publish; what sites set up and
+//! send (`salmon.md` 3 to 7).
 
+mod accounts;
 mod answers;
 mod doubts;
 mod groups;
 mod scene;
+mod sending;
+mod serving;
+mod site;
 mod sites;
