@@ -147,7 +147,7 @@ fn form(body: &[u8]) -> Result<Form, FieldFault> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let form = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        let field = if path == "." { "body" } else { path.as_str() };
+        let field = if matches!(path.as_str(), "." | "?") { "body" } else { path.as_str() };
         // What was there instead of a text would be in the reason.
         let is_secret = field.starts_with("secret") && !error.inner().to_string().contains("the secret");
         let reason = if is_secret { "is no text".to_owned() } else { error.inner().to_string() };

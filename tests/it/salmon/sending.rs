@@ -186,7 +186,9 @@ async fn hosts_that_run_an_old_statusnet_get_its_words_and_its_form() {
     peer.reply([Reply::Status(400), Reply::Status(200)]);
     let entry = note("tag:alice.example,2026:1").replace(
         "<title>",
-        "<verb xmlns=\"http://activitystrea.ms/spec/1.0/\">http://activitystrea.ms/schema/1.0/unfavorite</verb><title>",
+        "<verb xmlns=\"http://activitystrea.ms/spec/1.0/\">http://activitystrea.ms/schema/1.0/unfavorite</verb>\
+         <object xmlns=\"http://activitystrea.ms/spec/1.0/\"><id xmlns=\"http://www.w3.org/2005/Atom\">\
+         tag:bob.example,2026:1</id></object><title>",
     );
     let view = site.send(&entry, &to(&peer), "&wait=10").await;
     assert_eq!(outcomes(&view), ["refused", "delivered"]);
