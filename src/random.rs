@@ -51,7 +51,7 @@ impl Random {
 
     /// An id that nobody guesses and nobody else has.
     pub fn id(&self) -> [u8; 16] {
-        self.with(|rng| rng.random())
+        self.with(RngExt::random)
     }
 
     /// `span`, moved by up to `fraction` of itself either way, so that what failed together does not return together.

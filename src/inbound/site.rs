@@ -34,7 +34,7 @@ const LARGEST_ACCOUNT: usize = 256 << 10;
 const LARGEST_KEY: usize = 16 << 10;
 
 /// How long a site may wait for verdicts.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 type Parts = State<Arc<AdminParts>>;
 
@@ -241,7 +241,7 @@ async fn body(parts: &AdminParts, request: Request, limit: usize) -> Result<Byte
 async fn text(parts: &AdminParts, request: Request) -> Result<String, Response> {
     let body = body(parts, request, parts.max_slap).await?;
     let text = String::from_utf8(body.into());
-    text.map_err(|_| plain(StatusCode::BAD_REQUEST, "entry: is no text in UTF-8"))
+    text.map_err(|_not_utf8| plain(StatusCode::BAD_REQUEST, "entry: is no text in UTF-8"))
 }
 
 fn json(status: StatusCode, view: &impl Serialize) -> Response {

@@ -58,7 +58,7 @@ struct Form {
     callback: Option<String>,
     /// Left out, it stays what it is: whoever changes what was read has not read it.
     #[serde(deserialize_with = "secret")]
-    secret: Option<Option<Secret>>,
+    secret: SecretGiven,
     mode: ForwardMode,
     posts: Vec<String>,
     accept: Accept,
@@ -66,12 +66,22 @@ struct Form {
     members: Option<Membership>,
 }
 
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Secret>>, D::Error> {
+/// What is said of the secret.
+#[derive(Debug, Default)]
+enum SecretGiven {
+    #[default]
+    Nothing,
+    /// There is to be none.
+    Null,
+    Secret(Secret),
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretGiven, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new) else {
-        return Ok(Some(None));
+        return Ok(SecretGiven::Null);
     };
     let secret = Secret::new(text.as_bytes().to_vec()).map_err(serde::de::Error::custom)?;
-    Ok(Some(Some(secret)))
+    Ok(SecretGiven::Secret(secret))
 }
 
 /// The account that a site wants under this name.
@@ -119,7 +129,11 @@ pub(super) fn read(
     if let Some(callback) = &form.callback {
         CallbackUrl::parse(callback).map_err(|fault| FieldFault::new("callback", fault.to_string()))?;
     }
-    let known = was.filter(|was| was.removed_at.is_none()).and_then(|was| was.secret.clone());
+    let secret = match form.secret {
+        SecretGiven::Nothing => was.filter(|was| was.removed_at.is_none()).and_then(|was| was.secret.clone()),
+        SecretGiven::Null => None,
+        SecretGiven::Secret(secret) => Some(secret),
+    };
     Ok(Account {
         name: name.canonical().to_owned(),
         kind: form.kind,
@@ -129,7 +143,7 @@ pub(super) fn read(
         aliases: form.aliases,
         display_name: form.display_name,
         callback: form.callback,
-        secret: form.secret.unwrap_or(known),
+        secret,
         mode: form.mode,
         posts: form.posts,
         accept_unaddressed: form.accept == Accept::Unaddressed,
@@ -315,7 +329,7 @@ mod tests {
             (r#"{"secret":""}"#, "secret: the secret is empty"),
             ("[]", "body: "),
             ("", "body: "),
-            (r#"{} {}"#, "body: "),
+            ("{} {}", "body: "),
         ];
         for (body, fault) in faults {
             let told = account(body, None).unwrap_err();

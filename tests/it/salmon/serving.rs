@@ -49,7 +49,7 @@ async fn the_descriptors_say_what_those_of_the_vectors_say() {
             let endpoint = site.stage.hub.at(&format!("/salmon/{nick}@alice.example"));
             for rel in [rel::SALMON, rel::SALMON_REPLIES, rel::SALMON_MENTION] {
                 let links: Vec<_> = ours.all(rel).filter_map(|link| link.href.clone()).collect();
-                assert_eq!(links, [endpoint.clone()], "{rel}");
+                assert_eq!(links, std::slice::from_ref(&endpoint), "{rel}");
             }
         }
     }
