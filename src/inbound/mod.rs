@@ -1,8 +1,9 @@
 //! The way in: HTTP.
 //!
 //! Public: `POST /` is the hub (`/subscribe` and `/publish` are aliases, as on Google's hub), `GET /` a page for people,
-//! `/livez`, `/readyz`; `POST /salmon/{account}` and `/groups/{account}.atom` are the relay's. Admin: `/metrics`, `/` for a look at the state, `/api/status`
-//! for the same as JSON with a bearer token.
+//! `/livez`, `/readyz`; the relay's are `POST /salmon/{account}`, `/groups/{account}.atom`, and what says who its accounts
+//! are: `/.well-known/webfinger`, `/.well-known/host-meta`, `/xrd`. Admin: `/metrics`, `/` for a look at the state; with a
+//! bearer token `/api/status` for the same as JSON, and the site's side of the relay, `/accounts/…` and `/slaps/…`.
 //!
 //! # Invariants
 //! - A handler parses, asks a service to commit, answers. It never fetches or delivers, and verifies only for an
