@@ -5,7 +5,7 @@ use super::{
     account::Account,
     site::{Site, State},
 };
-use crate::salmon::{discovery::AccountKind, markup::push_escaped};
+use crate::salmon::{discovery::AccountKind, markup::push_escaped, moment};
 
 /// The front page.
 pub(super) fn front(site: &Site, state: &State) -> String {
@@ -49,6 +49,22 @@ pub(super) fn of(site: &Site, state: &State, nick: &str) -> Option<String> {
         read_by(&mut body, state, nick);
     }
     Some(with_feed(account, &body))
+}
+
+/// The page of a post, which is its id as well.
+pub(super) fn post(site: &Site, state: &State, path: &str) -> Option<String> {
+    let id = format!("http://{}{path}", site.domain);
+    let (author, post) = state.posts.iter().find(|(_, post)| post.id == id)?;
+    let account = state.account(author)?;
+    let mut body = format!("<h1>{}</h1><p>", escaped(&post.text));
+    body.push_str(&linked(&account.profile(), account.name));
+    body.push_str(&format!(", {}", moment::write(post.moment)));
+    if let Some(other) = &post.in_reply_to {
+        body.push_str(", in reply to ");
+        body.push_str(&linked(other, other));
+    }
+    body.push_str("</p>");
+    Some(document(&post.title, &body))
 }
 
 /// What somebody follows, and what came of it.

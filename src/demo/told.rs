@@ -5,7 +5,10 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::site::Site;
-use crate::client::{Verdict, verdict};
+use crate::{
+    client::{Verdict, verdict},
+    salmon::Entry,
+};
 
 /// A slap that came for somebody of the site.
 #[derive(Debug, Clone)]
@@ -44,13 +47,14 @@ impl Site {
 }
 
 fn read(nick: &'static str, event: &Value) -> Option<Told> {
-    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let about = ["/in_reply_to/ref", "/in_reply_to", "/object/id", "/object"].into_iter().find_map(text);
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+    // What was said is in the entry itself, which comes as it was signed.
+    let entry = Entry::read(text("/entry")?.as_bytes()).ok()?;
     Some(Told {
         nick,
-        verb: text("/verb")?,
-        from: text("/author/subject")?,
-        about,
-        text: text("/content/value").or_else(|| text("/title")).unwrap_or_default(),
+        verb: text("/verb")?.to_owned(),
+        from: text("/author/subject")?.to_owned(),
+        about: text("/in_reply_to/ref").or_else(|| text("/object/id")).map(str::to_owned),
+        text: entry.words.title.unwrap_or_default(),
     })
 }

@@ -7,7 +7,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Path, RawQuery, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::Response,
     routing::{any, get, post},
 };
@@ -22,6 +22,9 @@ pub(super) fn router(site: Arc<Site>) -> Router {
     Router::new()
         .route("/", get(front))
         .route("/{name}", get(page_or_feed))
+        .route("/user/{number}", get(page_by_number))
+        .route("/group/{number}", get(page_by_number))
+        .route("/notice/{number}", get(post_by_number))
         .route("/push/{id}", get(question).post(delivery))
         .route("/told/{nick}", post(event))
         .route("/salmon/{account}", any(proxy::pass))
@@ -42,7 +45,20 @@ async fn page_or_feed(State(site): State<Arc<Site>>, Path(name): Path<String>) -
         Some(nick) => site.feed(nick).map(|feed| answer("application/atom+xml; charset=utf-8", feed)),
         None => site.look(|state| pages::of(&site, state, &name)).map(html),
     };
-    found.unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "nobody here is called that\n".to_owned()))
+    found.unwrap_or_else(nobody)
+}
+
+/// The URI in feeds is an address as well.
+async fn page_by_number(State(site): State<Arc<Site>>, Path(number): Path<String>) -> Response {
+    let found = site.look(|state| {
+        let account = state.accounts.iter().find(|account| account.number.to_string() == number)?;
+        pages::of(&site, state, account.nick)
+    });
+    found.map_or_else(nobody, html)
+}
+
+async fn post_by_number(State(site): State<Arc<Site>>, uri: Uri) -> Response {
+    site.look(|state| pages::post(&site, state, uri.path())).map_or_else(nobody, html)
 }
 
 async fn question(
@@ -71,6 +87,10 @@ async fn signed(request: Request, take: impl FnOnce(Option<&[u8]>, &[u8]) -> Sta
         Err(_too_long) => StatusCode::PAYLOAD_TOO_LARGE,
     };
     plain(status, String::new())
+}
+
+fn nobody() -> Response {
+    plain(StatusCode::NOT_FOUND, "there is nobody and nothing of that name\n".to_owned())
 }
 
 fn html(page: String) -> Response {
