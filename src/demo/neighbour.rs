@@ -41,7 +41,7 @@ impl Neighbour {
             "uri": account.uri(),
             "profile": account.profile(),
             "feed": account.feed(),
-            "name": account.name,
+            "display_name": account.name,
             "callback": account.callback(),
             "secret": account.secret.expose(),
             "mode": "json",
@@ -52,7 +52,7 @@ impl Neighbour {
         }
         let path = format!("/accounts/{}", account.address());
         let known = self.call(Method::PUT, &path, "application/json", wanted.to_string()).await?;
-        let salmon = ["salmon", "endpoint"].iter().find_map(|key| known.get(key)?.as_str());
+        let salmon = known.get("endpoint").and_then(Value::as_str);
         salmon.map(str::to_owned).with_context(|| format!("the relay named no Salmon endpoint: {known}"))
     }
 

@@ -1,13 +1,17 @@
 //! Where the story is played: a hub with its relay in a folder that is gone afterwards, and two sites beside it, each on a
 //! port of its own on loopback.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use super::{neighbour::Neighbour, site::Site, web};
+use super::{neighbour::Neighbour, proxy, site::Site, web};
 use crate::{
     app::{App, Seams},
     client::SecretText,
@@ -47,21 +51,25 @@ impl Stage {
         let token_file = folder.path().join("token");
         std::fs::write(&token_file, token.expose()).context("cannot write into the temporary folder")?;
         let (garden, harbour) = (bind().await?, bind().await?);
-        let domains = [garden.local_addr()?.to_string(), harbour.local_addr()?.to_string()];
+        let (garden_domain, harbour_domain) = (garden.local_addr()?, harbour.local_addr()?);
+        let (front, public, admin) = (bind().await?, bind().await?, bind().await?);
 
         let mut config = Config::default();
         config.storage.path = folder.path().join("data");
         config.admin.token_file = Some(token_file);
         config.network.allow = vec![crate::config::parse_network("127.0.0.0/8")?];
+        config.server.public_url = Some(crate::config::parse_public_url(&format!("http://{}/", front.local_addr()?))?);
         config.server.stop_within = STOP_WITHIN;
-        let [garden_domain, harbour_domain] = domains;
+        config.salmon.http_hosts = vec![Ipv4Addr::LOCALHOST.to_string()];
         config.check("the demo's own")?;
-        let app = App::start(config, seams.clone(), bind().await?, bind().await?).await?;
 
         let sites = Tasks::new();
+        let before = proxy::in_front_of(format!("http://{}", public.local_addr()?))?;
+        drop(sites.spawn(inbound::serve(front, before, LISTENING, sites.clone())));
+        let app = App::start(config, seams.clone(), public, admin).await?;
         let relay = Neighbour::at(&format!("http://{}", app.admin_addr), token)?;
-        let open = |title, listener, domain| -> Result<Arc<Site>> {
-            let site = Site::new(title, domain, app.hub_url.clone(), relay.clone(), seams.clone())?;
+        let open = |title, listener, domain: SocketAddr| -> Result<Arc<Site>> {
+            let site = Site::new(title, domain.to_string(), app.hub_url.clone(), relay.clone(), seams.clone())?;
             let router = web::router(Arc::clone(&site));
             drop(sites.spawn(inbound::serve(listener, router, LISTENING, sites.clone())));
             Ok(site)

@@ -27,12 +27,12 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/notice/{number}", get(post_by_number))
         .route("/push/{id}", get(question).post(delivery))
         .route("/told/{nick}", post(event))
-        .route("/salmon/{account}", any(proxy::pass))
-        .route("/groups/{feed}", any(proxy::pass))
-        .route("/xrd", any(proxy::pass))
-        .route("/.well-known/webfinger", any(proxy::pass))
-        .route("/.well-known/host-meta", any(proxy::pass))
-        .route("/.well-known/host-meta.json", any(proxy::pass))
+        .route("/salmon/{account}", any(relays))
+        .route("/groups/{feed}", any(relays))
+        .route("/xrd", any(relays))
+        .route("/.well-known/webfinger", any(relays))
+        .route("/.well-known/host-meta", any(relays))
+        .route("/.well-known/host-meta.json", any(relays))
         .with_state(site)
 }
 
@@ -59,6 +59,10 @@ async fn page_by_number(State(site): State<Arc<Site>>, Path(number): Path<String
 
 async fn post_by_number(State(site): State<Arc<Site>>, uri: Uri) -> Response {
     site.look(|state| pages::post(&site, state, uri.path())).map_or_else(nobody, html)
+}
+
+async fn relays(State(site): State<Arc<Site>>, request: Request) -> Response {
+    proxy::pass(&site.http, &site.hub_url, request).await
 }
 
 async fn question(
