@@ -112,12 +112,7 @@ impl Site {
     }
 
     /// Takes somebody in: the relay gets to know them, and says where slaps for them go.
-    pub(super) async fn open(
-        &self,
-        kind: AccountKind,
-        nick: &'static str,
-        name: &'static str,
-    ) -> Result<()> {
+    pub(super) async fn open(&self, kind: AccountKind, nick: &'static str, name: &'static str) -> Result<()> {
         let secret = crate::client::SecretText::new(self.seams.random.challenge());
         let number = self.change(State::next_number).unwrap_or_default();
         let domain = self.domain.clone();

@@ -58,7 +58,8 @@ impl Stage {
         config.storage.path = folder.path().join("data");
         config.admin.token_file = Some(token_file);
         config.network.allow = vec![crate::config::parse_network("127.0.0.0/8")?];
-        config.server.public_url = Some(crate::config::parse_public_url(&format!("http://{}/", front.local_addr()?))?);
+        config.server.public_url =
+            Some(crate::config::parse_public_url(&format!("http://{}/", front.local_addr()?))?);
         config.server.stop_within = STOP_WITHIN;
         config.salmon.http_hosts = vec![Ipv4Addr::LOCALHOST.to_string()];
         config.check("the demo's own")?;
@@ -69,7 +70,8 @@ impl Stage {
         let app = App::start(config, seams.clone(), public, admin).await?;
         let relay = Neighbour::at(&format!("http://{}", app.admin_addr), token)?;
         let open = |title, listener, domain: SocketAddr| -> Result<Arc<Site>> {
-            let site = Site::new(title, domain.to_string(), app.hub_url.clone(), relay.clone(), seams.clone())?;
+            let site =
+                Site::new(title, domain.to_string(), app.hub_url.clone(), relay.clone(), seams.clone())?;
             let router = web::router(Arc::clone(&site));
             drop(sites.spawn(inbound::serve(listener, router, LISTENING, sites.clone())));
             Ok(site)

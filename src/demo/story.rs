@@ -54,11 +54,14 @@ impl<'s, W: Write> Story<'s, W> {
     async fn open(&mut self) -> Result<()> {
         let Self { teller, garden, harbour } = self;
         teller.step("Two sites open, with a hub and its relay beside them")?;
-        let opened = teller.check("the Garden has Alice, Dora and the group Gardeners; the relay makes their keys", async {
-            garden.open(AccountKind::Person, ALICE, "Alice").await?;
-            garden.open(AccountKind::Person, DORA, "Dora").await?;
-            garden.open(AccountKind::Group, GARDENERS, "Gardeners").await
-        });
+        let opened = teller.check(
+            "the Garden has Alice, Dora and the group Gardeners; the relay makes their keys",
+            async {
+                garden.open(AccountKind::Person, ALICE, "Alice").await?;
+                garden.open(AccountKind::Person, DORA, "Dora").await?;
+                garden.open(AccountKind::Group, GARDENERS, "Gardeners").await
+            },
+        );
         opened.await?;
         let opened = teller.check("the Harbour has Bob and Carol", async {
             harbour.open(AccountKind::Person, BOB, "Bob").await?;
@@ -87,16 +90,18 @@ impl<'s, W: Write> Story<'s, W> {
         teller.note(&format!("feed   {}", alice.feed))?;
         teller.note(&format!("hub    {}", alice.hub))?;
         teller.note(&format!("salmon {}", alice.salmon))?;
-        let bobs = teller.check("his site subscribes to her feed, and the hub verifies that it wants to", async {
-            let bobs = harbour.subscribe(BOB, &alice).await?;
-            harbour.until_in(&bobs, |known| known.is_active().then_some(())).await?;
-            Ok(bobs)
-        });
+        let bobs =
+            teller.check("his site subscribes to her feed, and the hub verifies that it wants to", async {
+                let bobs = harbour.subscribe(BOB, &alice).await?;
+                harbour.until_in(&bobs, |known| known.is_active().then_some(())).await?;
+                Ok(bobs)
+            });
         let bobs = bobs.await?;
-        let told = teller.check("his follow swims up to her: a signed slap, verified, told to her site", async {
-            slap(harbour, Verb::Follow, "Bob follows Alice", &alice).await?;
-            is_told(garden, ALICE, "follow", &harbour.account(BOB)?.address()).await
-        });
+        let told =
+            teller.check("his follow swims up to her: a signed slap, verified, told to her site", async {
+                slap(harbour, Verb::Follow, "Bob follows Alice", &alice).await?;
+                is_told(garden, ALICE, "follow", &harbour.account(BOB)?.address()).await
+            });
         told.await?;
         Ok(Acquaintance { alice, bobs, carols })
     }
@@ -146,9 +151,10 @@ impl<'s, W: Write> Story<'s, W> {
         let (bob, dora) = (harbour.account(BOB)?, garden.account(DORA)?);
         let address = garden.account(GARDENERS)?.address();
         let found = discovery::find(&harbour.http, &address);
-        let group = teller.check("his site finds the group, whose members and feed the relay keeps", found).await?;
+        let group =
+            teller.check("his site finds the group, whose members and feed the relay keeps", found).await?;
         ensure!(group.kind == AccountKind::Group, "it says of itself that it is no group");
-        let joined = teller.check("he joins, and the relay lets him in at once; so does Dora", async {
+        let joined = teller.check("he joins, and the relay lets him in at once; Dora joins, too", async {
             for (site, member) in [(&*harbour, &bob), (&*garden, &dora)] {
                 let object = somebody(&group);
                 let text = format!("{} joins {}", member.name, group.name);
@@ -160,30 +166,35 @@ impl<'s, W: Write> Story<'s, W> {
         });
         joined.await?;
         let subscribed = teller.check("both sites subscribe to the group's feed", async {
-            let (bobs, doras) = (harbour.subscribe(BOB, &group).await?, garden.subscribe(DORA, &group).await?);
+            let (bobs, doras) =
+                (harbour.subscribe(BOB, &group).await?, garden.subscribe(DORA, &group).await?);
             harbour.until_in(&bobs, |known| known.is_active().then_some(())).await?;
             garden.until_in(&doras, |known| known.is_active().then_some(())).await?;
             Ok((bobs, doras))
         });
         let (bobs, doras) = subscribed.await?;
-        let posted = teller.check("Bob's post reaches both through the hub, by way of the group's feed", async {
-            let draft = Draft::saying("Who has spare trays?").to(AccountKind::Group, &group.uri);
-            let post = harbour.post(BOB, draft).await?;
-            harbour.relay.slap(&bob, &group.address, post.entry(&bob)).await?;
-            has_come(harbour, &bobs, &post).await?;
-            has_come(garden, &doras, &post).await?;
-            Ok(post)
-        });
-        let post = posted.await?;
-        let proven = teller.check("and carries the proof that he wrote it, for Dora's site to verify with his key", async {
-            let key = discovery::key(&garden.http, &bob.address()).await?;
-            let proven = garden.until_in(&doras, |known| {
-                let news = known.news().find(|news| news.id == post.id)?;
-                Some(news.is_proven_by(key.clone()))
+        let posted =
+            teller.check("Bob's post reaches both through the hub, by way of the group's feed", async {
+                let draft = Draft::saying("Who has spare trays?").to(AccountKind::Group, &group.uri);
+                let post = harbour.post(BOB, draft).await?;
+                harbour.relay.slap(&bob, &group.address, post.entry(&bob)).await?;
+                has_come(harbour, &bobs, &post).await?;
+                has_come(garden, &doras, &post).await?;
+                Ok(post)
             });
-            ensure!(proven.await?, "what came with it proves nothing");
-            Ok(())
-        });
+        let post = posted.await?;
+        let proven = teller.check(
+            "and carries the proof that he wrote it, for Dora's site to verify with his key",
+            async {
+                let key = discovery::key(&garden.http, &bob.address()).await?;
+                let proven = garden.until_in(&doras, |known| {
+                    let news = known.news().find(|news| news.id == post.id)?;
+                    Some(news.is_proven_by(key.clone()))
+                });
+                ensure!(proven.await?, "what came with it proves nothing");
+                Ok(())
+            },
+        );
         proven.await
     }
 

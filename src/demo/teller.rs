@@ -77,11 +77,7 @@ impl<W: Write> Teller<W> {
     }
 
     /// Has something done or waits for it, and tells what came of it.
-    pub(super) async fn check<T>(
-        &mut self,
-        what: &str,
-        doing: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    pub(super) async fn check<T>(&mut self, what: &str, doing: impl Future<Output = Result<T>>) -> Result<T> {
         let began = Instant::now();
         let done = timeout(WITHIN, doing).await;
         let why = match done {
@@ -155,10 +151,7 @@ mod tests {
         let mut out = Vec::new();
         let failure = story(&mut Teller::new(&mut out, false), true).await.unwrap_err();
         assert!(failure.is::<StepFailed>());
-        assert_eq!(
-            failure.to_string(),
-            "step 1, Bob follows Alice: Alice is told: her site answered 500"
-        );
+        assert_eq!(failure.to_string(), "step 1, Bob follows Alice: Alice is told: her site answered 500");
         let told = lines(&out);
         assert_eq!(told.last().unwrap(), "FAILED Alice is told: her site answered 500");
         assert_eq!(told.len(), 4, "nothing is played after it: {told:?}");

@@ -30,7 +30,8 @@ impl Site {
         if verdict(Some(&account.secret), signature, body) != Verdict::Valid("sha256") {
             return StatusCode::FORBIDDEN;
         }
-        let Some(told) = serde_json::from_slice(body).ok().and_then(|event| read(account.nick, &event)) else {
+        let Some(told) = serde_json::from_slice(body).ok().and_then(|event| read(account.nick, &event))
+        else {
             return StatusCode::BAD_REQUEST;
         };
         self.change(|state| {

@@ -29,7 +29,11 @@ async fn the_story_is_played_to_its_end_and_leaves_nothing_behind() {
     assert!(ended.stdout.contains("the hub sends Bob's site, signed, just the new one"), "{}", ended.stdout);
     assert_eq!(ended.stderr, "", "the hub had nothing to complain of");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "its folder is gone");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was written where it was started");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing was written where it was started"
+    );
 }
 
 #[tokio::test]
@@ -49,7 +53,7 @@ async fn kept_it_shows_its_pages_until_it_is_interrupted() {
         (format!("{garden}/"), vec!["Alice", "Dora", "Gardeners"]),
         (format!("{garden}/alice"), vec!["Who wants tomatoes?", "<b>favorite</b> by acct:bob@", "I do!"]),
         (format!("{garden}/gardeners"), vec!["Members", "acct:bob@", "acct:dora@"]),
-        (format!("{garden}/dora"), vec!["Reads Gardeners", "Who has spare trays?"]),
+        (format!("{garden}/dora"), vec!["Reads gardeners", "Who has spare trays?"]),
         (format!("{harbour}/bob"), vec!["Reads Alice (no longer)", "Who wants tomatoes?"]),
         (format!("{harbour}/carol"), vec!["Reads Alice", "The beans are next."]),
         (format!("{garden}/alice.atom"), vec!["rel=\"hub\"", "rel=\"salmon\"", "activity:verb"]),

@@ -61,7 +61,10 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("html5gum", &["feed"]),
     ("rsa", &["salmon"]),
     // In tests also where JSON is what comes out.
-    ("serde_json", &["demo", "feed", "inbound", "octets", "protocol", "relay", "salmon", "store", "telemetry"]),
+    (
+        "serde_json",
+        &["demo", "feed", "inbound", "octets", "protocol", "relay", "salmon", "store", "telemetry"],
+    ),
 ];
 
 /// Lines of a file, its tests included.
