@@ -132,9 +132,9 @@ fn push_author(out: &mut String, author: &Account) {
 }
 
 fn element(out: &mut String, name: &str, text: &str) {
-    out.push_str(&format!("<{name}>"));
+    out.extend(["<", name, ">"]);
     push_escaped(out, text);
-    out.push_str(&format!("</{name}>\n"));
+    out.extend(["</", name, ">\n"]);
 }
 
 /// Peers expect HTML, in which our few words have to be escaped once more.
@@ -154,9 +154,9 @@ fn link(out: &mut String, rel: &str, media_type: Option<&str>, href: &str) {
 }
 
 fn tag(out: &mut String, name: &str, attributes: &[(&str, &str)]) {
-    out.push_str(&format!("<{name}"));
+    out.extend(["<", name]);
     for (attribute, value) in attributes {
-        out.push_str(&format!(" {attribute}=\""));
+        out.extend([" ", attribute, "=\""]);
         push_escaped(out, value);
         out.push('"');
     }

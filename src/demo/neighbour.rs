@@ -36,7 +36,9 @@ impl Neighbour {
 
     /// Has the relay carry an account, and returns where slaps for it go.
     pub(super) async fn put_account(&self, account: &Account) -> Result<String> {
-        let mut wanted = json!({
+        // The relay keeps the list and the feed of a group, and lets everybody in.
+        let members = (account.kind == AccountKind::Group).then_some("open");
+        let wanted = json!({
             "kind": account.kind_word(),
             "uri": account.uri(),
             "profile": account.profile(),
@@ -45,11 +47,8 @@ impl Neighbour {
             "callback": account.callback(),
             "secret": account.secret.expose(),
             "mode": "json",
+            "members": members,
         });
-        if account.kind == AccountKind::Group {
-            // The relay keeps the list and the feed, and lets everybody in.
-            wanted["members"] = json!("open");
-        }
         let path = format!("/accounts/{}", account.address());
         let known = self.call(Method::PUT, &path, "application/json", wanted.to_string()).await?;
         let salmon = known.get("endpoint").and_then(Value::as_str);

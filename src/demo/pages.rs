@@ -58,7 +58,7 @@ pub(super) fn post(site: &Site, state: &State, path: &str) -> Option<String> {
     let account = state.account(author)?;
     let mut body = format!("<h1>{}</h1><p>", escaped(&post.text));
     body.push_str(&linked(&account.profile(), account.name));
-    body.push_str(&format!(", {}", moment::write(post.moment)));
+    body.extend([", ", &moment::write(post.moment)]);
     if let Some(other) = &post.in_reply_to {
         body.push_str(", in reply to ");
         body.push_str(&linked(other, other));
@@ -77,7 +77,7 @@ fn read_by(body: &mut String, state: &State, nick: &str) {
 }
 
 fn section(body: &mut String, title: &str, items: impl Iterator<Item = String>) {
-    body.push_str(&format!("<h2>{}</h2><ul>", escaped(title)));
+    body.extend(["<h2>", &escaped(title), "</h2><ul>"]);
     let mut is_empty = true;
     for text in items {
         item(body, &text);
