@@ -17,11 +17,12 @@
 //! | 3 | [`agenda`] | 0 to 2 |
 //! | 4 | [`subscribing`], [`publishing`], [`distribution`], [`relay`] | 0 to 3; `publishing` also `distribution`, `subscribing` both, `relay` `publishing` |
 //! | 5 | [`inbound`] | 0 to 4 |
-//! | 6 | [`app`], [`client`] and `lifecycle` | 0 to 5 |
+//! | 6 | [`app`], [`client`], [`demo`] and `lifecycle` | 0 to 5; `demo` also `app` and `client` |
 //! | 7 | [`cli`] | all |
 //!
 //! A test (`tests/it/layering.rs`) holds the table. sled is named in [`store`] alone, the HTTP clients in [`outbound`]
-//! (and in [`client`], the operator's own tool), the HTTP server in [`inbound`] (and in the tool's receiver).
+//! (and in [`client`], the operator's own tool), the HTTP server in [`inbound`] (and in the tool's receiver); the example
+//! sites of [`demo`] are neither hub nor relay and have both.
 //!
 //! # Walkthroughs
 //! **Ping to delivery.** [`inbound`] parses with [`protocol::request`] → [`publishing::Publishing::ping`] commits a
@@ -52,6 +53,7 @@ pub mod clock;
 pub mod config;
 #[doc = include_str!("conformance.md")]
 pub mod conformance {}
+pub mod demo;
 pub mod distribution;
 pub mod feed;
 pub mod inbound;

@@ -5,6 +5,7 @@
 //! Exit codes: 0 done, or a clean stop; 1 failed while running; 2 unusable arguments or configuration.
 
 mod config;
+mod demo;
 mod keys;
 mod publish;
 mod serve;
@@ -18,6 +19,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{config::ConfigErrors, telemetry};
 
@@ -33,6 +35,8 @@ pub struct Cli {
 enum Command {
     /// Run the hub
     Serve(serve::Serve),
+    /// Play the whole story of two sites, a hub and its relay on this machine, and check every step of it
+    Demo(demo::Demo),
     /// Tell a hub that topics have news
     Publish(publish::Publish),
     /// Subscribe to a topic at a hub, and optionally receive what it delivers
@@ -90,6 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let done = match cli.command {
         Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => demo.run(),
         Command::Publish(publish) => publish.run(),
         Command::Subscribe(subscribe) => subscribe.run(),
         Command::Unsubscribe(unsubscribe) => unsubscribe.run(),
@@ -114,6 +119,17 @@ fn converse<T>(conversation: impl Future<Output = Result<T, Failure>>) -> Result
         .build()
         .map_err(Failure::running)?
         .block_on(conversation)
+}
+
+/// Ends with the first Ctrl-C or SIGTERM from now on.
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// An http or https URL, kept exactly as it was typed.

@@ -9,11 +9,10 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Failure, absolute_url, converse, typed_url};
+use super::{Failure, absolute_url, converse, interrupted, typed_url};
 use crate::client::{Hub, Mode, Receiver, SecretText, SubscriptionForm, VerifyMode, Watch};
 
 /// What both modes are told.
@@ -146,17 +145,6 @@ fn read_secret(file: &PathBuf) -> Result<SecretText, Failure> {
         .map(Zeroizing::new)
         .with_context(|| format!("cannot read {}", file.display()));
     content.map(|content| SecretText::from_file(&content)).map_err(Failure::Usage)
-}
-
-/// Ends with the first Ctrl-C or SIGTERM from now on.
-fn interrupted() -> io::Result<impl Future<Output = ()>> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }
 
 #[cfg(test)]

@@ -96,11 +96,12 @@ async fn explanation(mut response: Response) -> String {
     one_line(&text)
 }
 
+/// How the operator's own requests go out.
 #[expect(
     clippy::disallowed_methods,
     reason = "the operator names the hub, so no guard stands between them; the daemon never gets here"
 )]
-pub(super) fn http_client() -> Result<Client, reqwest::Error> {
+pub fn http_client() -> Result<Client, reqwest::Error> {
     Client::builder()
         .user_agent(concat!("hubbub/", env!("CARGO_PKG_VERSION"), " (command line)"))
         .timeout(TIMEOUT)

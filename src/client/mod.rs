@@ -17,7 +17,7 @@ mod signature;
 mod watch;
 
 pub use form::{Mode, SubscriptionForm, VerifyMode, publish_form};
-pub use hub::{Answer, ClientError, Hub};
+pub use hub::{Answer, ClientError, Hub, http_client};
 pub use receiver::{Event, Expected, Receiver};
 pub use secret::SecretText;
 pub use signature::{Verdict, verdict};

@@ -44,6 +44,8 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("lifecycle", 6, &["app"]),
     // The operator's own tool, and the command line.
     ("client", 6, &[]),
+    // Two example sites, and the story that is played with them and the hub in one process.
+    ("demo", 6, &["app", "client"]),
     ("cli", 7, &[]),
     ("main", 7, &["cli"]),
 ];
@@ -51,14 +53,18 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
 /// Dependencies that are named in some rooms only, so that each could be replaced there.
 const CONFINED: &[(&str, &[&str])] = &[
     ("sled", &["store"]),
-    ("reqwest", &["outbound", "client"]),
-    ("axum", &["inbound", "client"]),
+    // The sites of the demo are neighbours and strangers to the hub: they ask it and are asked by it over HTTP alone.
+    ("reqwest", &["outbound", "client", "demo"]),
+    ("axum", &["inbound", "client", "demo"]),
     ("highway", &["feed"]),
     ("roxmltree", &["feed"]),
     ("html5gum", &["feed"]),
     ("rsa", &["salmon"]),
     // In tests also where JSON is what comes out.
-    ("serde_json", &["feed", "inbound", "octets", "protocol", "relay", "salmon", "store", "telemetry"]),
+    (
+        "serde_json",
+        &["demo", "feed", "inbound", "octets", "protocol", "relay", "salmon", "store", "telemetry"],
+    ),
 ];
 
 /// Lines of a file, its tests included.

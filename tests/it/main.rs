@@ -13,6 +13,7 @@ mod campaign;
 mod cli;
 mod conformance;
 mod delivery;
+mod demo;
 mod faults;
 mod hardening;
 mod harness;
