@@ -74,7 +74,7 @@ impl Distribution {
         outcome
     }
 
-    fn tell_breaker(&self, subscription: &Subscription, outcome: &Outcome) {
+    pub(super) fn tell_breaker(&self, subscription: &Subscription, outcome: &Outcome) {
         let host = subscription.callback.host_key();
         let is_well = match *outcome {
             Outcome::Accepted | Outcome::Gone => true,
