@@ -198,8 +198,7 @@ impl Agenda {
         while let Some(room) = look.checked_sub(running.ready.len()).filter(|room| *room > 0)
             && let Some((at, after)) = running.next_early(&self.poke, now)
         {
-            let rows =
-                self.store.read(move |store| store.due_at(kind, at, after.as_ref(), room)).await?;
+            let rows = self.store.read(move |store| store.due_at(kind, at, after.as_ref(), room)).await?;
             if rows.len() == room {
                 running.early = Some((at, rows.last().cloned()));
             }

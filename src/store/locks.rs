@@ -54,7 +54,8 @@ mod tests {
         let locks = Locks::default();
         let mut ids: Vec<[u8; 16]> = (0..100_000_u32)
             .map(|number| {
-                let digest = crate::protocol::TopicUrl::parse(&format!("http://site.example/{number}")).unwrap().id();
+                let digest =
+                    crate::protocol::TopicUrl::parse(&format!("http://site.example/{number}")).unwrap().id();
                 *digest.as_bytes()
             })
             .collect();
