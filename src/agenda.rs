@@ -108,6 +108,8 @@ struct Running {
     /// How far it has come with a moment whose work may be done early. Each row is offered once, or what is put off to the
     /// same moment again would be done again and again.
     early: Option<(Timestamp, Option<Due>)>,
+    /// What may be done early and is being done: it may be about to be put off. Offered once more when that ends.
+    again: HashMap<Vec<u8>, Due>,
 }
 
 impl Running {
@@ -118,6 +120,7 @@ impl Running {
         };
         let Some(key) = self.keys.remove(&id) else { return };
         self.busy.remove(&key);
+        self.ready.extend(self.again.remove(&key));
         if let Err(failure) = ended
             && failure.is_panic()
         {
@@ -202,6 +205,8 @@ impl Agenda {
             if rows.len() == room {
                 running.early = Some((at, rows.last().cloned()));
             }
+            let busy = rows.iter().filter(|due| running.busy.contains(due.primary()));
+            running.again.extend(busy.map(|due| (due.primary().to_vec(), due.clone())));
             running.add(rows);
         }
         self.start(work, running);
