@@ -4,13 +4,17 @@
 //! (fetches, verifications, backlogs, leases), all with the same loop: scan what is due, start as much as there is
 //! room for, sleep until the next is due or somebody pokes.
 //!
+//! Some work waits for something else than time, and its due time is a guess. When that comes to pass, whoever knows says
+//! at which moment it would have been due ([`Poke::early`]), and what is due at that very moment is done at once, as far as
+//! what is due anyway leaves room. The rows stay as they are.
+//!
 //! A key is never worked on twice at the same time, which is what makes the order of one topic's fetches and of one
 //! subscription's deliveries follow by itself.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -32,6 +36,9 @@ use crate::{
 /// The longest sleep: a wall clock that was set forwards must not leave work waiting for hours, nor a lost poke.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
+/// Moments whose work may be done early. Beyond that it waits until it is due.
+const EARLY: usize = 1024;
+
 /// What is done with something that is due.
 pub trait Work: Send + Sync + 'static {
     /// Does it. Every path must move or remove the due row, or the agenda offers the same again.
@@ -43,11 +50,13 @@ pub trait Work: Send + Sync + 'static {
 pub struct Poke {
     wake: Arc<Notify>,
     asleep_until: Arc<AtomicU64>,
+    early: Arc<Mutex<BTreeSet<Timestamp>>>,
 }
 
 impl Default for Poke {
     fn default() -> Self {
-        Self { wake: Arc::default(), asleep_until: Arc::new(AtomicU64::new(u64::MAX)) }
+        let asleep_until = Arc::new(AtomicU64::new(u64::MAX));
+        Self { wake: Arc::default(), asleep_until, early: Arc::default() }
     }
 }
 
@@ -61,6 +70,18 @@ impl Poke {
         if at.as_millis() < self.asleep_until.load(Ordering::SeqCst) {
             self.wake.notify_one();
         }
+    }
+
+    /// What is due at this very moment need not wait for it.
+    pub fn early(&self, at: Timestamp) {
+        let mut early = self.early_moments();
+        if early.len() < EARLY && early.insert(at) {
+            self.wake.notify_one();
+        }
+    }
+
+    fn early_moments(&self) -> MutexGuard<'_, BTreeSet<Timestamp>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,6 +105,11 @@ struct Running {
     broken: HashSet<Vec<u8>>,
     /// Due when it was last looked, and more than there was room for: started as others end, without another look.
     ready: VecDeque<Due>,
+    /// How far it has come with a moment whose work may be done early. Each row is offered once, or what is put off to the
+    /// same moment again would be done again and again.
+    early: Option<(Timestamp, Option<Due>)>,
+    /// What may be done early and is being done: it may be about to be put off. Offered once more when that ends.
+    again: HashMap<Vec<u8>, Due>,
 }
 
 impl Running {
@@ -94,11 +120,28 @@ impl Running {
         };
         let Some(key) = self.keys.remove(&id) else { return };
         self.busy.remove(&key);
+        self.ready.extend(self.again.remove(&key));
         if let Err(failure) = ended
             && failure.is_panic()
         {
             error!("work panicked and is left alone until the next start");
             self.broken.insert(key);
+        }
+    }
+
+    fn add(&mut self, rows: Vec<Due>) {
+        let (busy, broken) = (&self.busy, &self.broken);
+        let is_new = |due: &Due| !busy.contains(due.primary()) && !broken.contains(due.primary());
+        self.ready.extend(rows.into_iter().filter(is_new));
+    }
+
+    /// Where to go on with what may be done early. What is due by now is not early.
+    fn next_early(&mut self, poke: &Poke, now: Timestamp) -> Option<(Timestamp, Option<Due>)> {
+        loop {
+            let next = self.early.take().or_else(|| Some((poke.early_moments().pop_first()?, None)))?;
+            if next.0 > now {
+                return Some(next);
+            }
         }
     }
 }
@@ -154,9 +197,18 @@ impl Agenda {
         let look = self.limit.saturating_mul(2).saturating_add(running.broken.len()).saturating_add(1);
         let now = self.clock.now();
         let (rows, next) = self.store.read(move |store| store.due(kind, now, look)).await?;
-        let is_new =
-            |due: &Due| !running.busy.contains(due.primary()) && !running.broken.contains(due.primary());
-        running.ready = rows.into_iter().filter(is_new).collect();
+        running.add(rows);
+        while let Some(room) = look.checked_sub(running.ready.len()).filter(|room| *room > 0)
+            && let Some((at, after)) = running.next_early(&self.poke, now)
+        {
+            let rows = self.store.read(move |store| store.due_at(kind, at, after.as_ref(), room)).await?;
+            if rows.len() == room {
+                running.early = Some((at, rows.last().cloned()));
+            }
+            let busy = rows.iter().filter(|due| running.busy.contains(due.primary()));
+            running.again.extend(busy.map(|due| (due.primary().to_vec(), due.clone())));
+            running.add(rows);
+        }
         self.start(work, running);
         let is_full = !running.ready.is_empty();
         let until = next.unwrap_or(Timestamp::MAX);
@@ -210,6 +262,22 @@ mod tests {
         }
     }
 
+    /// Leaves all as it is.
+    #[derive(Debug)]
+    struct Stubborn(Slow);
+
+    impl Work for Stubborn {
+        async fn run(self: Arc<Self>, due: Due) {
+            let Self(slow) = &*self;
+            let topic = due.topic().unwrap();
+            slow.started.send(topic).await.unwrap();
+            // Else what is due now would come again at once.
+            if due.at <= Timestamp::from_millis(1000) {
+                slow.store.commit(Record::FetchDone { topic, was: due.at }.into()).await.unwrap();
+            }
+        }
+    }
+
     struct Scene {
         _home: tempfile::TempDir,
         store: Store,
@@ -222,8 +290,15 @@ mod tests {
     }
 
     impl Scene {
-        #[expect(clippy::disallowed_methods, reason = "the test awaits it by its handle")]
         fn set(limit: usize) -> Self {
+            Self::set_with(limit, |store, started, gate| Slow { store, started, gate })
+        }
+
+        #[expect(clippy::disallowed_methods, reason = "the test awaits it by its handle")]
+        fn set_with<W: Work>(
+            limit: usize,
+            work: impl FnOnce(Store, mpsc::Sender<TopicId>, Arc<Semaphore>) -> W,
+        ) -> Self {
             let home = tempfile::tempdir().unwrap();
             let path = home.path().join("data");
             let options = StoreOptions { path, cache_bytes: 16 << 20, gather: Duration::ZERO };
@@ -232,7 +307,7 @@ mod tests {
             let poke = Poke::new();
             let (report, started) = mpsc::channel(16);
             let gate = Arc::new(Semaphore::new(0));
-            let work = Arc::new(Slow { store: store.clone(), started: report, gate: Arc::clone(&gate) });
+            let work = Arc::new(work(store.clone(), report, Arc::clone(&gate)));
             let kind = DueKind::Fetch;
             let agenda =
                 Agenda { kind, store: store.clone(), clock: clock.clone(), poke: poke.clone(), limit };
@@ -282,5 +357,50 @@ mod tests {
         scene.gate.add_permits(2);
         scene.agenda.await.unwrap().unwrap();
         assert!(scene.store.due(DueKind::Fetch, Timestamp::MAX, 10).unwrap().0.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_due_at_a_moment_that_need_not_be_waited_for_is_done_early_and_the_rest_is_not() {
+        let mut scene = Scene::set(2);
+        let mut early = Vec::new();
+        for name in ["a", "b", "c", "d", "e", "f", "g"] {
+            early.push(scene.add(name, 60_000).await);
+        }
+        let (before, after) = (scene.add("before", 59_999).await, scene.add("after", 60_001).await);
+        scene.gate.add_permits(7);
+        scene.poke.early(Timestamp::from_millis(60_000));
+        let mut started = Vec::new();
+        while started.len() < 7 {
+            started.push(scene.started.recv().await.unwrap());
+        }
+        early.sort();
+        started.sort();
+        assert_eq!(started, early);
+        scene.clock.advance(Duration::from_secs(59));
+        scene.poke.due(Timestamp::EPOCH);
+        assert_eq!(scene.started.recv().await.unwrap(), before);
+        scene.gate.add_permits(1);
+        scene.stop.cancel();
+        scene.agenda.await.unwrap().unwrap();
+        let (left, _) = scene.store.due(DueKind::Fetch, Timestamp::MAX, 10).unwrap();
+        assert_eq!(left.iter().filter_map(Due::topic).collect::<Vec<_>>(), [after]);
+    }
+
+    /// What is put off to the same moment again is not offered again, or the loop would spin until then.
+    #[tokio::test]
+    async fn what_comes_early_and_is_left_as_it_is_comes_again_when_it_is_due() {
+        let mut scene = Scene::set_with(2, |store, started, gate| Stubborn(Slow { store, started, gate }));
+        for name in ["a", "b", "c"] {
+            scene.add(name, 60_000).await;
+        }
+        scene.poke.early(Timestamp::from_millis(60_000));
+        for _ in 0..3 {
+            scene.started.recv().await.unwrap();
+        }
+        let sooner = scene.add("sooner", 1000).await;
+        assert_eq!(scene.started.recv().await.unwrap(), sooner, "and none of the others");
+        scene.stop.cancel();
+        scene.agenda.await.unwrap().unwrap();
+        assert!(scene.started.try_recv().is_err());
     }
 }

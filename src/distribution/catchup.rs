@@ -57,10 +57,12 @@ impl Distribution {
     async fn catch_up(&self, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let Some(pair) = due.pair() else { return store.drop_due(due).await };
-        let Some(backlog) = store.backlog(pair)? else { return store.drop_due(due).await };
-        if backlog.due_at != due.at {
-            return store.drop_due(due).await;
-        }
+        let backlog = store.backlog(pair)?.filter(|backlog| backlog.due_at == due.at);
+        let Some(backlog) = backlog else {
+            // One that comes early may be put off to this very moment by now: the row stays until it is due.
+            let is_early = due.at > self.parts.clock.now();
+            return if is_early { Ok(()) } else { store.drop_due(due).await };
+        };
         if backlog.from_seq > store.head(pair.topic)? {
             return self.look_again(pair).await;
         }
@@ -103,7 +105,9 @@ impl Distribution {
         // Asked last: who is let through as the probe of an open breaker has to send.
         if let Some(due_at) = self.breaker_wait(&subscription) {
             let setback = Setback { last: LastOutcome::BreakerOpen, due_at, counts: false };
-            return self.put_off(pair, backlog.from_seq, setback).await;
+            self.put_off(pair, backlog.from_seq, setback).await?;
+            self.was_put_off(&subscription, due_at);
+            return Ok(());
         }
         debug!(octets = composed.parcel.len(), through = composed.reach.through, "catching up");
         let outcome = self.try_aside(pair, &subscription, &composed.parcel, &mut permit).await;

@@ -95,7 +95,9 @@ impl Delivery {
         }
         // Asked last: who is let through as the probe of an open breaker has to send.
         if let Some(until) = distribution.breaker_wait(&self.subscription) {
-            return self.set_back(errand, LastOutcome::BreakerOpen, until).await.map(|()| None);
+            self.set_back(errand, LastOutcome::BreakerOpen, until).await?;
+            distribution.was_put_off(&self.subscription, until);
+            return Ok(None);
         }
         Ok(Some(parcel))
     }

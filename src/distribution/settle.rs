@@ -74,7 +74,7 @@ impl Distribution {
         outcome
     }
 
-    fn tell_breaker(&self, subscription: &Subscription, outcome: &Outcome) {
+    pub(super) fn tell_breaker(&self, subscription: &Subscription, outcome: &Outcome) {
         let host = subscription.callback.host_key();
         let is_well = match *outcome {
             Outcome::Accepted | Outcome::Gone => true,
@@ -83,7 +83,10 @@ impl Distribution {
         match self.parts.breakers.report(host.as_str(), self.parts.clock.now(), is_well) {
             Some(Change::Opened) => warn!(host = host.as_str(), "breaker opened: its deliveries wait"),
             Some(Change::HalfOpened) => info!(host = host.as_str(), "breaker half open: one delivery probes"),
-            Some(Change::Closed) => info!(host = host.as_str(), "breaker closed: the host is back"),
+            Some(Change::Closed(put_off)) => {
+                info!(host = host.as_str(), "breaker closed: the host is back");
+                put_off.moments().for_each(|at| self.poke.early(at));
+            }
             None => {}
         }
         if let Outcome::Later { retry_after: Some(wish), why: Why::Status(429 | 503) } = *outcome {
@@ -101,6 +104,15 @@ impl Distribution {
         match self.parts.breakers.ask(host.as_str(), self.parts.clock.now()) {
             Gate::Go | Gate::Probe => None,
             Gate::Wait(until) => Some(until),
+        }
+    }
+
+    /// Something is on disk as put off because the host's breaker was open. Where that closed meanwhile, nobody saw this
+    /// row then, and nobody else will before it is due.
+    pub(super) fn was_put_off(&self, subscription: &Subscription, due_at: Timestamp) {
+        let host = subscription.callback.host_key();
+        if self.parts.breakers.lets_all_through(host.as_str(), self.parts.clock.now()) {
+            self.poke.early(due_at);
         }
     }
 

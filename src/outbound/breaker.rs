@@ -12,6 +12,9 @@
 //! (its task was dropped) is replaced after one pause.
 //!
 //! Besides, a host that said for how long it wants to be left alone is left alone, open or not.
+//!
+//! Whoever is told to wait is told until when. Those are few moments, however many wait: so the breaker knows when they will
+//! come again, and says so when it closes.
 
 use std::time::Duration;
 
@@ -23,6 +26,10 @@ const BUCKETS_U64: u64 = 10;
 
 /// The longest pause that failing probes can double up to.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+/// Moments remembered for those that wait. One is when the pause is over, one when the probe counts as lost; failed probes
+/// and signs of life may leave another behind. Whoever waits for one that was forgotten waits until then.
+const MOMENTS: usize = 4;
 
 /// When a breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,7 +76,28 @@ pub enum Change {
     Opened,
     /// A request sent before the breaker opened succeeded after all: the next one may probe at once.
     HalfOpened,
-    Closed,
+    /// It need not be waited for any more.
+    Closed(PutOff),
+}
+
+/// Until when those were told to wait that asked in vain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PutOff([Option<Timestamp>; MOMENTS]);
+
+impl PutOff {
+    pub fn moments(self) -> impl Iterator<Item = Timestamp> {
+        let Self(moments) = self;
+        moments.into_iter().flatten()
+    }
+
+    fn note(&mut self, until: Timestamp) {
+        let Self(moments) = self;
+        if !moments.contains(&Some(until)) {
+            moments.rotate_right(1);
+            let [newest, ..] = moments;
+            *newest = Some(until);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +128,7 @@ pub(super) struct Breaker {
     pause: Duration,
     buckets: [Bucket; BUCKETS],
     held_until: Timestamp,
+    put_off: PutOff,
 }
 
 impl Breaker {
@@ -109,6 +138,7 @@ impl Breaker {
             pause: rules.pause,
             buckets: [Bucket::default(); BUCKETS],
             held_until: Timestamp::EPOCH,
+            put_off: PutOff::default(),
         }
     }
 
@@ -117,6 +147,7 @@ impl Breaker {
             _ if now < self.held_until => Gate::Wait(self.held_until),
             State::Closed => Gate::Go,
             State::Open { until } | State::HalfOpen { probe_lost_at: until, .. } if now < until => {
+                self.put_off.note(until);
                 Gate::Wait(until)
             }
             State::Open { .. } | State::HalfOpen { .. } => {
@@ -140,8 +171,9 @@ impl Breaker {
             // Sent before the breaker opened; nothing new.
             (State::Open { .. }, false) => None,
             (State::HalfOpen { .. }, true) => {
+                let closed = Change::Closed(self.put_off);
                 *self = Self::new(rules);
-                Some(Change::Closed)
+                Some(closed)
             }
             (State::HalfOpen { is_known, .. }, false) => {
                 self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE.max(rules.pause));
@@ -159,6 +191,10 @@ impl Breaker {
 
     pub(super) fn is_closed(&self) -> bool {
         self.state == State::Closed
+    }
+
+    pub(super) fn lets_all_through(&self, now: Timestamp) -> bool {
+        self.is_closed() && self.held_until <= now
     }
 
     /// Whether nothing is lost by forgetting this host: no failure in the window, or open so long ago that nobody
@@ -268,7 +304,7 @@ mod tests {
         let due = START.after(30 * SECOND);
         assert_eq!(breaker.ask(due), Gate::Probe);
         assert_eq!(breaker.ask(due), Gate::Wait(due.after(30 * SECOND)));
-        assert_eq!(breaker.report(&rules, due, true), Some(Change::Closed));
+        assert!(matches!(breaker.report(&rules, due, true), Some(Change::Closed(_))));
         assert_eq!(breaker.ask(due), Gate::Go);
         assert_eq!(fail(&mut breaker, 19, due), None, "the past is forgiven");
     }
@@ -295,6 +331,30 @@ mod tests {
         let due = START.after(30 * SECOND);
         assert_eq!(breaker.ask(due), Gate::Probe);
         assert_eq!(breaker.ask(due.after(30 * SECOND)), Gate::Probe);
+    }
+
+    #[test]
+    fn what_it_had_wait_is_known_when_it_closes_however_many_asked() {
+        let rules = BreakerRules::default();
+        let mut breaker = opened();
+        let due = START.after(30 * SECOND);
+        for second in 0..30 {
+            assert_eq!(breaker.ask(START.after(second * SECOND)), Gate::Wait(due));
+        }
+        assert_eq!(breaker.ask(due), Gate::Probe);
+        let lost = due.after(30 * SECOND);
+        assert_eq!([breaker.ask(due), breaker.ask(due.after(SECOND))], [Gate::Wait(lost); 2]);
+        let Some(Change::Closed(put_off)) = breaker.report(&rules, due, true) else { panic!("closed") };
+        assert_eq!(put_off.moments().collect::<Vec<_>>(), [lost, due]);
+        assert_eq!(breaker.put_off, PutOff::default(), "once");
+    }
+
+    #[test]
+    fn a_pause_that_a_host_asked_for_is_not_shortened() {
+        let mut breaker = opened();
+        assert!(breaker.hold(START, START.after(60 * SECOND)));
+        assert_eq!(breaker.ask(START), Gate::Wait(START.after(60 * SECOND)));
+        assert_eq!(breaker.put_off.moments().count(), 0);
     }
 
     #[test]
@@ -359,6 +419,7 @@ mod tests {
                 }
                 if let Gate::Wait(until) = breaker.ask(now) {
                     proptest::prop_assert!(until > now && until.since(now) <= LONGEST_PAUSE);
+                    proptest::prop_assert!(breaker.put_off.moments().any(|noted| noted == until));
                 }
             }
         }

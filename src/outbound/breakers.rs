@@ -61,6 +61,12 @@ impl Breakers {
         self.lock().by_name.get_mut(host).map_or(Gate::Go, |breaker| breaker.ask(now))
     }
 
+    /// Whether whoever asks now would be let through, however many that are. Nobody becomes a probe by this.
+    pub fn lets_all_through(&self, host: &str, now: Timestamp) -> bool {
+        self.watched.load(Ordering::Acquire) == 0
+            || self.lock().by_name.get(host).is_none_or(|breaker| breaker.lets_all_through(now))
+    }
+
     /// Records how a request to `host` ended, and says what that changed.
     pub fn report(&self, host: &str, now: Timestamp, ok: bool) -> Option<Change> {
         if ok && self.watched.load(Ordering::Acquire) == 0 {
@@ -83,7 +89,7 @@ impl Breakers {
     fn note(&self, hosts: &mut Hosts, host: &str, now: Timestamp, ok: bool) -> Option<Change> {
         if let Some(breaker) = hosts.by_name.get_mut(host) {
             let change = breaker.report(&self.rules, now, ok);
-            if change == Some(Change::Closed) {
+            if matches!(change, Some(Change::Closed(_))) {
                 hosts.by_name.remove(host);
             }
             return change;
@@ -161,7 +167,10 @@ mod tests {
         }
         let due = START.after(Duration::from_secs(30));
         assert_eq!(breakers.ask("ill", due), Gate::Probe);
-        assert_eq!(breakers.report("ill", due, true), Some(Change::Closed));
+        assert!(matches!(breakers.ask("ill", due), Gate::Wait(_)));
+        assert!(!breakers.lets_all_through("ill", due));
+        assert!(matches!(breakers.report("ill", due, true), Some(Change::Closed(_))));
+        assert!(breakers.lets_all_through("ill", due));
         assert_eq!(breakers.watched(), 0);
     }
 

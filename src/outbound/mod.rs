@@ -41,7 +41,7 @@ mod settings;
 mod tls;
 mod transport;
 
-pub use breaker::{BreakerRules, Change, Gate};
+pub use breaker::{BreakerRules, Change, Gate, PutOff};
 pub use breakers::Breakers;
 pub use callback::CallbackClient;
 pub use fetch::FetchClient;

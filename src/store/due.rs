@@ -119,6 +119,19 @@ impl Store {
         }
         Ok((due, None))
     }
+
+    /// Up to `limit` hints of what is due at this very moment, behind one of them if it is given.
+    pub fn due_at(
+        &self,
+        kind: DueKind,
+        at: Timestamp,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        let after = after.map(Due::key);
+        let rows = self.kv.scan(&keys::due(kind.byte(), at, &[]), after.as_deref(), limit)?;
+        rows.iter().map(|(key, _)| read(kind, key)).collect()
+    }
 }
 
 fn read(kind: DueKind, key: &[u8]) -> Result<Due, StoreError> {
