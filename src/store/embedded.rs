@@ -2,9 +2,11 @@
 //!
 //! Its weak sides are handled here: the cache has our bound instead of 1 GiB, the timer that flushes every 500 ms is off
 //! because commits flush themselves, a damaged store that makes it panic becomes an error, what it calls flushed is brought
-//! to the disk, and a log that it takes for shorter than it was is noticed ([`super::acknowledged`]).
+//! to the disk, and a log that it takes for shorter than it was ([`super::acknowledged`]), or passes over a part of
+//! ([`super::sum`]), is noticed.
 
 use std::{
+    convert::Infallible,
     fs::File,
     ops::{Bound, Deref},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,6 +18,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use sled::{
+    Transactional as _,
+    transaction::{ConflictableTransactionError, TransactionError, TransactionalTree},
+};
 
 use super::{
     StoreError, StoreOptions,
@@ -26,12 +32,13 @@ use super::{
     keys,
     measure::{self, Held},
     siblings,
+    sum::{Mark, Sum},
 };
 use crate::octets;
 
 /// The schema this program writes.
 pub(super) const SCHEMA: u32 = 2;
-/// The key of the number of the last batch, in a tree of its own: it is written over with each.
+/// The key of the [`Mark`] of the last batch, in a tree of its own: it is written over with each.
 const LAST: &[u8] = b"last";
 
 /// One change of one row.
@@ -69,7 +76,7 @@ pub(super) struct Embedded {
     /// The engine's log once more, to bring it to the disk.
     log: File,
     acknowledged: Acknowledged,
-    /// The number of the last batch.
+    /// The number of the last batch that was applied.
     last: AtomicU64,
     health: Arc<Health>,
     path: PathBuf,
@@ -111,24 +118,26 @@ impl Embedded {
                 error => unreadable(said(error)),
             })
         })?;
-        let last = last.and_then(|number| Some(u64::from_be_bytes(number.as_ref().try_into().ok()?)));
-        let last = last.unwrap_or_default();
+        let mark = last.and_then(|mark| Mark::read(&mark)).unwrap_or_default();
         let log = File::open(options.path.join("db")).map_err(|error| unreadable(error.to_string()))?;
         let acknowledged =
             Acknowledged::open(&options.path).map_err(|error| unreadable(error.to_string()))?;
         let promised = acknowledged.number().map_err(|error| unreadable(error.to_string()))?;
-        let shortened = (last < promised).then(|| StoreError::Shortened {
+        let shortened = (mark.number < promised).then(|| StoreError::Shortened {
             path: options.path.clone(),
-            lost: promised.saturating_sub(last),
+            lost: promised.saturating_sub(mark.number),
             promised,
         });
-        let (last, health) = (AtomicU64::new(last), Arc::default());
+        let (last, health) = (AtomicU64::new(mark.number), Arc::default());
         let store = Self { db, rows, marks, log, acknowledged, last, health, path: options.path.clone() };
         // Where all is gone there is no schema either, and none is written into what is left.
         if shortened.is_none() || store.get(&keys::schema())?.is_some() {
             store.check_schema(&options.path)?;
         }
         if shortened.is_none() {
+            if mark.number > 0 && mark.sum.is_none() {
+                store.marks.insert(LAST, Mark::octets(mark.number, store.sum()?)).map_err(failed)?;
+            }
             store.finish()?;
         }
         Ok((store, shortened))
@@ -224,29 +233,30 @@ impl Embedded {
         })
     }
 
-    pub(super) fn count(&self, prefix: &[u8]) -> Result<u64, StoreError> {
+    /// Shows all rows of `prefix`.
+    fn each(&self, prefix: &[u8], mut visit: impl FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
         self.read(|| {
-            let mut count: u64 = 0;
             for row in self.rows.scan_prefix(prefix) {
-                row?;
-                count = count.saturating_add(1);
+                let (key, value) = row?;
+                visit(&key, &value);
             }
-            Ok(count)
+            Ok(())
         })
+    }
+
+    pub(super) fn count(&self, prefix: &[u8]) -> Result<u64, StoreError> {
+        Ok(self.weigh(prefix)?.rows)
     }
 
     /// Rows of `prefix`, and the octets of their keys and values.
     pub(super) fn weigh(&self, prefix: &[u8]) -> Result<Held, StoreError> {
-        self.read(|| {
-            let mut held = Held::default();
-            for row in self.rows.scan_prefix(prefix) {
-                let (key, value) = row?;
-                let octets = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
-                held.rows = held.rows.saturating_add(1);
-                held.octets = held.octets.saturating_add(octets);
-            }
-            Ok(held)
-        })
+        let mut held = Held::default();
+        self.each(prefix, |key, value| {
+            let octets = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
+            held.rows = held.rows.saturating_add(1);
+            held.octets = held.octets.saturating_add(octets);
+        })?;
+        Ok(held)
     }
 
     pub(super) fn octets_on_disk(&self) -> Result<u64, StoreError> {
@@ -261,34 +271,65 @@ impl Embedded {
 
     /// Applies all changes or none of them, in order. They should not be [many](super::steps).
     pub(super) fn apply(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for Change { key, value } in changes {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
+        let octets = |Change { key, value }: Change| (sled::IVec::from(key), value.map(sled::IVec::from));
+        let changes: Vec<_> = changes.into_iter().map(octets).collect();
+        if changes.is_empty() {
+            return Ok(());
         }
         let _writing = self.health.writing();
-        guarded(|| self.rows.apply_batch(batch))
+        // One batch over both trees. Nobody else writes, so it is never tried twice.
+        let batch = |(rows, marks): &(TransactionalTree, TransactionalTree)| {
+            let mark = marks.get(LAST)?.and_then(|mark| Mark::read(&mark)).unwrap_or_default();
+            let (number, mut sum) = (mark.number.saturating_add(1), mark.sum.unwrap_or_default());
+            for (key, value) in &changes {
+                let old = match value {
+                    Some(value) => {
+                        sum.add(key, value);
+                        rows.insert(key, value)?
+                    }
+                    None => rows.remove(key)?,
+                };
+                if let Some(old) = old {
+                    sum.take_off(key, &old);
+                }
+            }
+            marks.insert(LAST, Mark::octets(number, sum))?;
+            Ok::<_, ConflictableTransactionError<Infallible>>(number)
+        };
+        let number = guarded(|| {
+            (&self.rows, &self.marks).transaction(batch).map_err(|error| match error {
+                TransactionError::Storage(error) => error,
+                TransactionError::Abort(never) => match never {},
+            })
+        })?;
+        self.last.store(number, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Returns when everything that was applied is on disk.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
-        let number = self.last.load(Ordering::Relaxed).saturating_add(1);
         let _writing = self.health.writing();
-        // Behind the batch in the log: where this is, the batch is.
-        guarded(|| {
-            self.marks.insert(LAST, &number.to_be_bytes())?;
-            self.db.flush()
-        })?;
+        guarded(|| self.db.flush())?;
         // The engine leaves it to the kernel when the length of its file and the disk's own cache are written: what it
         // calls flushed outlives the program and not a loss of power.
         self.log
             .sync_data()
-            .and_then(|()| self.acknowledged.note(number))
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
-        self.last.store(number, Ordering::Relaxed);
-        Ok(())
+            .and_then(|()| self.acknowledged.note(self.last.load(Ordering::Relaxed)))
+            .map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// Refuses rows of which one is not as it was written. Reads them all.
+    pub(super) fn check_sum(&self) -> Result<(), StoreError> {
+        let found = self.sum()?;
+        let noted = self.read(|| self.marks.get(LAST))?.and_then(|mark| Mark::read(&mark)?.sum);
+        let altered = || StoreError::Altered { path: self.path.clone() };
+        (noted.unwrap_or_default() == found).then_some(()).ok_or_else(altered)
+    }
+
+    fn sum(&self) -> Result<Sum, StoreError> {
+        let mut sum = Sum::default();
+        self.each(&[], |key, value| sum.add(key, value))?;
+        Ok(sum)
     }
 }
 
@@ -333,90 +374,13 @@ fn said(error: &sled::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, os::unix::fs::FileExt as _};
-
-    use super::*;
-    use crate::store::transfer_tests::options;
-
-    #[test]
-    fn another_schema_is_refused_by_name() {
-        let error_of = |schema: u32| {
-            let home = tempfile::tempdir().unwrap();
-            {
-                let kv = Embedded::open(&options(home.path())).unwrap();
-                let other = Some(codec::encode(&schema).unwrap());
-                kv.commit([Change { key: keys::schema(), value: other }]).unwrap();
-            }
-            Embedded::open(&options(home.path())).unwrap_err()
-        };
-        let error = error_of(SCHEMA + 1);
-        assert!(matches!(error, StoreError::TooNew { found: 3, known: 2, .. }), "{error}");
-        let error = error_of(SCHEMA - 1);
-        assert!(matches!(error, StoreError::TooOld { found: 1, known: 2, .. }), "{error}");
-    }
-
-    #[test]
-    fn a_store_that_is_open_is_locked() {
-        let home = tempfile::tempdir().unwrap();
-        let _held = Embedded::open(&options(home.path())).unwrap();
-        let error = Embedded::open(&options(home.path())).unwrap_err();
-        assert!(matches!(error, StoreError::Locked { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_damaged_store_is_an_error_that_names_its_directory() {
-        let home = tempfile::tempdir().unwrap();
-        {
-            let kv = Embedded::open(&options(home.path())).unwrap();
-            kv.commit([Change { key: b"Tx".to_vec(), value: Some(vec![1; 4096]) }]).unwrap();
-        }
-        // The configuration that sled checks by its sum before it believes anything else.
-        fs::write(home.path().join("conf"), b"segment_size: 7\nuse_compression: true\nversion: 0.99\n")
-            .unwrap();
-        let error = Embedded::open(&options(home.path())).unwrap_err();
-        assert!(matches!(error, StoreError::Unreadable { .. }), "{error}");
-        assert!(error.to_string().contains(&home.path().display().to_string()), "{error}");
-    }
-
-    /// Where the engine opens a damaged store and comes upon the damage later.
-    #[test]
-    fn damage_that_a_read_comes_upon_is_told_for_ever() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("data");
-        {
-            let kv = Embedded::open(&options(&path)).unwrap();
-            for number in 0..400_u32 {
-                let key = [b"S".as_slice(), &number.to_be_bytes()].concat();
-                kv.commit([Change { key, value: Some(vec![7; 300]) }]).unwrap();
-            }
-        }
-        // It reads its pages when they are asked for.
-        let kv = Embedded::open(&options(&path)).unwrap();
-        let log = File::options().write(true).open(path.join("db")).unwrap();
-        let length = usize::try_from(log.metadata().unwrap().len()).unwrap();
-        log.write_all_at(&vec![0xff; length], 0).unwrap();
-        let error = kv.scan(b"S", None, 1000).unwrap_err();
-        assert!(error.to_string().contains(DAMAGED), "{error}");
-        assert!(kv.health().trouble().unwrap().contains(DAMAGED));
-    }
-
-    #[test]
-    fn a_scan_stays_within_its_prefix_and_pages() {
-        let home = tempfile::tempdir().unwrap();
-        let kv = Embedded::open(&options(home.path())).unwrap();
-        let row = |key: &[u8]| Change { key: key.to_vec(), value: Some(Vec::new()) };
-        kv.commit([row(b"Sa1"), row(b"Sa2"), row(b"Sa3"), row(b"Sb1"), row(b"T")]).unwrap();
-        let keys = |rows: Vec<(Octets, Octets)>| rows.iter().map(|(key, _)| key.to_vec()).collect::<Vec<_>>();
-        assert_eq!(keys(kv.scan(b"Sa", None, 2).unwrap()), [b"Sa1", b"Sa2"]);
-        assert_eq!(keys(kv.scan(b"Sa", Some(b"Sa2"), 9).unwrap()), [b"Sa3"]);
-        assert_eq!(kv.count(b"S").unwrap(), 4);
-    }
-
-    #[test]
-    fn the_successor_carries() {
-        assert_eq!(successor(b"a"), Some(b"b".to_vec()));
-        assert_eq!(successor(&[7, 255]), Some(vec![8]));
-        assert_eq!(successor(&[255, 255]), None);
+impl Embedded {
+    /// Writes a row past the sum, as damage may leave one.
+    pub(super) fn alter(&self, key: &[u8], value: &[u8]) {
+        self.rows.insert(key, value).unwrap();
     }
 }
+
+#[cfg(test)]
+#[path = "embedded_tests.rs"]
+mod tests;

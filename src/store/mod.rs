@@ -12,7 +12,7 @@
 //! - Values carry a version byte (`codec`); a value that cannot be read is an error that names its table, not a panic.
 //! - One thread writes (`writer`); all commits that gathered while it flushed share the next flush.
 //! - After a write or a flush that failed nothing is acknowledged any more (`health`); a store that was shortened behind
-//!   our back is noticed (`acknowledged`).
+//!   our back is noticed (`acknowledged`), and one whose rows were altered when all of them are read (`sum`).
 //! - A commit is all or nothing however large it is (`steps`).
 //! - Rows under [`keys::Table::Due`] are hints; the due time inside the primary record is the truth.
 //! - A store that is made of another lies beside its place until it is whole (`siblings`).
@@ -51,6 +51,7 @@ mod rescue;
 mod siblings;
 mod steps;
 mod subscriptions;
+mod sum;
 mod topics;
 mod verify;
 mod writer;

@@ -21,7 +21,7 @@ pub struct Verified {
     pub rows: u64,
     /// What was complained of.
     pub wrong: u64,
-    /// What is known to be gone.
+    /// What is known to be gone, or to be other than it was.
     pub cut: Option<StoreError>,
 }
 
@@ -54,6 +54,9 @@ pub fn verify(options: &StoreOptions, mut complain: impl FnMut(&Lost)) -> Result
     }
     if let Some(stray) = stray(kv)? {
         wrong(&stray, &mut verified);
+    }
+    if verified.cut.is_none() {
+        verified.cut = kv.check_sum().err();
     }
     Ok(verified)
 }
