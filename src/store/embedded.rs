@@ -6,22 +6,18 @@
 //! ([`super::sum`]), is noticed.
 
 use std::{
-    convert::Infallible,
+    collections::HashMap,
     fs::File,
     ops::{Bound, Deref},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use serde::{Deserialize, Serialize};
-use sled::{
-    Transactional as _,
-    transaction::{ConflictableTransactionError, TransactionError, TransactionalTree},
-};
 
 use super::{
     StoreError, StoreOptions,
@@ -32,14 +28,17 @@ use super::{
     keys,
     measure::{self, Held},
     siblings,
-    sum::{Mark, Sum},
+    sum::{Sum, counts},
 };
 use crate::octets;
 
 /// The schema this program writes.
 pub(super) const SCHEMA: u32 = 2;
-/// The key of the [`Mark`] of the last batch, in a tree of its own: it is written over with each.
+/// The key of the number of the last batch, in a tree of its own: it is written over with each. Behind the number stands
+/// [`SUMMED`].
 const LAST: &[u8] = b"last";
+/// In a store that has a sum; there were some without.
+const SUMMED: u8 = 1;
 
 /// One change of one row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,8 +75,10 @@ pub(super) struct Embedded {
     /// The engine's log once more, to bring it to the disk.
     log: File,
     acknowledged: Acknowledged,
-    /// The number of the last batch that was applied.
+    /// The number of the last batch.
     last: AtomicU64,
+    /// Of all rows, behind the last batch.
+    sum: Mutex<Sum>,
     health: Arc<Health>,
     path: PathBuf,
 }
@@ -118,26 +119,40 @@ impl Embedded {
                 error => unreadable(said(error)),
             })
         })?;
-        let mark = last.and_then(|mark| Mark::read(&mark)).unwrap_or_default();
+        let last = last.as_ref().and_then(|mark| mark.split_first_chunk());
+        let (last, is_summed) = last.map_or((0, false), |(number, rest)| {
+            (u64::from_be_bytes(*number), rest.first() == Some(&SUMMED))
+        });
         let log = File::open(options.path.join("db")).map_err(|error| unreadable(error.to_string()))?;
         let acknowledged =
             Acknowledged::open(&options.path).map_err(|error| unreadable(error.to_string()))?;
         let promised = acknowledged.number().map_err(|error| unreadable(error.to_string()))?;
-        let shortened = (mark.number < promised).then(|| StoreError::Shortened {
+        let shortened = (last < promised).then(|| StoreError::Shortened {
             path: options.path.clone(),
-            lost: promised.saturating_sub(mark.number),
+            lost: promised.saturating_sub(last),
             promised,
         });
-        let (last, health) = (AtomicU64::new(mark.number), Arc::default());
-        let store = Self { db, rows, marks, log, acknowledged, last, health, path: options.path.clone() };
+        let (last, health) = (AtomicU64::new(last), Arc::default());
+        let store = Self {
+            db,
+            rows,
+            marks,
+            log,
+            acknowledged,
+            last,
+            sum: Mutex::default(),
+            health,
+            path: options.path.clone(),
+        };
+        if shortened.is_none() {
+            *store.sum.lock().unwrap_or_else(PoisonError::into_inner) =
+                if is_summed { store.noted_sum()? } else { store.sum_of_rows()? };
+        }
         // Where all is gone there is no schema either, and none is written into what is left.
         if shortened.is_none() || store.get(&keys::schema())?.is_some() {
             store.check_schema(&options.path)?;
         }
         if shortened.is_none() {
-            if mark.number > 0 && mark.sum.is_none() {
-                store.marks.insert(LAST, Mark::octets(mark.number, store.sum()?)).map_err(failed)?;
-            }
             store.finish()?;
         }
         Ok((store, shortened))
@@ -271,64 +286,73 @@ impl Embedded {
 
     /// Applies all changes or none of them, in order. They should not be [many](super::steps).
     pub(super) fn apply(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), StoreError> {
-        let octets = |Change { key, value }: Change| (sled::IVec::from(key), value.map(sled::IVec::from));
-        let changes: Vec<_> = changes.into_iter().map(octets).collect();
+        // Of each row the last is what counts.
+        let changes: HashMap<_, _> = changes.into_iter().map(|Change { key, value }| (key, value)).collect();
         if changes.is_empty() {
             return Ok(());
         }
+        let mut noted = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = *noted;
+        let mut batch = sled::Batch::default();
         let _writing = self.health.writing();
-        // One batch over both trees. Nobody else writes, so it is never tried twice.
-        let batch = |(rows, marks): &(TransactionalTree, TransactionalTree)| {
-            let mark = marks.get(LAST)?.and_then(|mark| Mark::read(&mark)).unwrap_or_default();
-            let (number, mut sum) = (mark.number.saturating_add(1), mark.sum.unwrap_or_default());
-            for (key, value) in &changes {
-                let old = match value {
-                    Some(value) => {
-                        sum.add(key, value);
-                        rows.insert(key, value)?
-                    }
-                    None => rows.remove(key)?,
-                };
-                if let Some(old) = old {
-                    sum.take_off(key, &old);
+        for (key, value) in changes {
+            if counts(&key) {
+                if let Some(old) = guarded(|| self.rows.get(&key))? {
+                    sum.take_off(&key, &old);
+                }
+                if let Some(new) = &value {
+                    sum.add(&key, new);
                 }
             }
-            marks.insert(LAST, Mark::octets(number, sum))?;
-            Ok::<_, ConflictableTransactionError<Infallible>>(number)
-        };
-        let number = guarded(|| {
-            (&self.rows, &self.marks).transaction(batch).map_err(|error| match error {
-                TransactionError::Storage(error) => error,
-                TransactionError::Abort(never) => match never {},
-            })
-        })?;
-        self.last.store(number, Ordering::Relaxed);
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        batch.insert(keys::sum(), sum.octets());
+        guarded(|| self.rows.apply_batch(batch))?;
+        *noted = sum;
         Ok(())
     }
 
     /// Returns when everything that was applied is on disk.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
+        let number = self.last.load(Ordering::Relaxed).saturating_add(1);
+        let mark = [&number.to_be_bytes()[..], &[SUMMED]].concat();
         let _writing = self.health.writing();
-        guarded(|| self.db.flush())?;
+        // Behind the batch in the log: where this is, the batch is.
+        guarded(|| {
+            self.marks.insert(LAST, mark)?;
+            self.db.flush()
+        })?;
         // The engine leaves it to the kernel when the length of its file and the disk's own cache are written: what it
         // calls flushed outlives the program and not a loss of power.
         self.log
             .sync_data()
-            .and_then(|()| self.acknowledged.note(self.last.load(Ordering::Relaxed)))
-            .map_err(|error| StoreError::Failed(error.to_string()))
+            .and_then(|()| self.acknowledged.note(number))
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        self.last.store(number, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Refuses rows of which one is not as it was written. Reads them all.
     pub(super) fn check_sum(&self) -> Result<(), StoreError> {
-        let found = self.sum()?;
-        let noted = self.read(|| self.marks.get(LAST))?.and_then(|mark| Mark::read(&mark)?.sum);
         let altered = || StoreError::Altered { path: self.path.clone() };
-        (noted.unwrap_or_default() == found).then_some(()).ok_or_else(altered)
+        (self.sum_of_rows()? == self.noted_sum()?).then_some(()).ok_or_else(altered)
     }
 
-    fn sum(&self) -> Result<Sum, StoreError> {
+    /// Where there is none, it fits no rows.
+    fn noted_sum(&self) -> Result<Sum, StoreError> {
+        Ok(self.get(&keys::sum())?.and_then(|sum| Sum::read(&sum)).unwrap_or_default())
+    }
+
+    fn sum_of_rows(&self) -> Result<Sum, StoreError> {
         let mut sum = Sum::default();
-        self.each(&[], |key, value| sum.add(key, value))?;
+        self.each(&[], |key, value| {
+            if counts(key) {
+                sum.add(key, value);
+            }
+        })?;
         Ok(sum)
     }
 }

@@ -97,8 +97,15 @@ fn a_store_from_before_there_were_sums_gets_one() {
         let kv = Embedded::open(&options(home.path())).unwrap();
         kv.commit([Change { key: b"a".to_vec(), value: Some(b"1".to_vec()) }]).unwrap();
         kv.marks.insert(LAST, &kv.last.load(Ordering::Relaxed).to_be_bytes()).unwrap();
+        kv.rows.remove(keys::sum()).unwrap();
     }
-    Embedded::open(&options(home.path())).unwrap().check_sum().unwrap();
+    let kv = Embedded::open(&options(home.path())).unwrap();
+    kv.commit([Change { key: b"b".to_vec(), value: Some(b"2".to_vec()) }]).unwrap();
+    kv.check_sum().unwrap();
+    // One that had one and has none is no such store.
+    kv.rows.remove(keys::sum()).unwrap();
+    drop(kv);
+    assert!(Embedded::open(&options(home.path())).unwrap().check_sum().is_err());
 }
 
 #[test]

@@ -3,12 +3,14 @@
 //!
 //! Each row counts with 128 bits that its key and value make; a change takes off what the row was worth and adds what it is
 //! worth now. It is read what the row was, so a change that is made twice counts once. The sum lies in the same atomic
-//! batch as the changes, beside the rows and not among them: the engine keeps up to sixteen rows a page, and one that is
-//! written with every batch would have its neighbours written again and again.
+//! batch as the changes, among rows that are small ([`super::keys::sum`]): the engine keeps up to sixteen rows a page, and
+//! one that is written with every batch has its neighbours written again and again.
 //!
 //! Damage is no adversary: the key of the hash is nobody's secret.
 
 use highway::{HighwayHash as _, HighwayHasher, Key};
+
+use super::keys::Table;
 
 const KEY: Key =
     Key([0x6875_6262_7562_2073, 0x7472_6f77_732c_2073, 0x756d_206f_6620_616c, 0x6c20_726f_7773_2031]);
@@ -24,6 +26,15 @@ impl Sum {
 
     pub(super) fn take_off(&mut self, key: &[u8], value: &[u8]) {
         self.change(worth(key, value), u64::wrapping_sub);
+    }
+
+    pub(super) fn read(octets: &[u8]) -> Option<Self> {
+        let ([low, high], []) = octets.as_chunks::<8>() else { return None };
+        Some(Self([*low, *high].map(u64::from_be_bytes)))
+    }
+
+    pub(super) fn octets(self) -> Vec<u8> {
+        self.0.into_iter().flat_map(u64::to_be_bytes).collect()
     }
 
     fn change(&mut self, by: [u64; 2], change: impl Fn(u64, u64) -> u64) {
@@ -42,31 +53,10 @@ fn worth(key: &[u8], value: &[u8]) -> [u64; 2] {
     hasher.finalize128()
 }
 
-/// What is written over with each batch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Mark {
-    /// How many batches there were.
-    pub(super) number: u64,
-    /// Of all rows behind the last of them; `None` where it was written before there were sums.
-    pub(super) sum: Option<Sum>,
-}
-
-impl Mark {
-    pub(super) fn read(octets: &[u8]) -> Option<Self> {
-        let (parts, []) = octets.as_chunks::<8>() else { return None };
-        match *parts {
-            [number] => Some(Self { number: u64::from_be_bytes(number), sum: None }),
-            [number, low, high] => {
-                let sum = Sum([low, high].map(u64::from_be_bytes));
-                Some(Self { number: u64::from_be_bytes(number), sum: Some(sum) })
-            }
-            _ => None,
-        }
-    }
-
-    pub(super) fn octets(number: u64, Sum([low, high]): Sum) -> Vec<u8> {
-        [number, low, high].into_iter().flat_map(u64::to_be_bytes).collect()
-    }
+/// Whether a row counts. Those that follow from others do not: what they should be is known, and half of all changes are to
+/// them.
+pub(super) fn counts(key: &[u8]) -> bool {
+    key.first().is_some_and(|table| *table != Table::Due.byte() && *table != Table::Aliases.byte())
 }
 
 #[cfg(test)]
@@ -94,11 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_read_back_is_what_was_written_and_half_of_one_is_none() {
+    fn a_sum_read_back_is_what_was_written_and_half_of_one_is_none() {
         let sum = of(&[(b"a", b"1")]);
-        assert_eq!(Mark::read(&Mark::octets(7, sum)), Some(Mark { number: 7, sum: Some(sum) }));
-        assert_eq!(Mark::read(&7_u64.to_be_bytes()), Some(Mark { number: 7, sum: None }));
-        assert_eq!(Mark::read(&[0; 16]), None);
-        assert_eq!(Mark::read(&[0; 25]), None);
+        assert_eq!(Sum::read(&sum.octets()), Some(sum));
+        assert_eq!(Sum::read(&[0; 8]), None);
+        assert_eq!(Sum::read(&[0; 17]), None);
     }
 }

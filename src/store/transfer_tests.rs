@@ -332,7 +332,7 @@ async fn a_store_that_was_put_aside_is_not_replaced_by_an_empty_one() {
     }
     fs::remove_dir(&path).unwrap();
     fs::rename(&aside, &path).unwrap();
-    assert_eq!(stats(&options(&path)).unwrap().total.rows, 25);
+    assert_eq!(stats(&options(&path)).unwrap().total.rows, 26);
 }
 
 #[tokio::test]
