@@ -148,6 +148,12 @@ impl Store {
         self.writer.submit(commit).await
     }
 
+    /// Returns when every commit that was handed in before is on disk, or has failed: one that was given up as stalled may
+    /// be written yet.
+    pub async fn settled(&self) -> Result<(), StoreError> {
+        self.writer.submit(Commit::new()).await
+    }
+
     /// A number that moves whenever a subscription was put or ended: who holds rows for a while compares it, and reads
     /// them again only if it moved.
     pub fn subscription_changes(&self) -> u64 {
@@ -232,6 +238,20 @@ impl Store {
     pub(crate) fn spoil_topic(&self, topic: crate::protocol::TopicId) {
         let key = keys::by_topic(Table::Topics, topic);
         self.kv.commit([embedded::Change { key, value: Some(vec![0xff]) }]).unwrap();
+    }
+
+    /// The same for the row of a subscription.
+    #[cfg(test)]
+    pub(crate) fn spoil_subscription(&self, pair: crate::protocol::PairId) {
+        let key = keys::by_pair(Table::Subscriptions, pair);
+        self.kv.commit([embedded::Change { key, value: Some(vec![0xff]) }]).unwrap();
+    }
+
+    /// A write that hangs, as far as anybody can tell, until the next one has ended.
+    #[cfg(test)]
+    pub(crate) fn hang(&self) {
+        let now = std::time::Instant::now();
+        *self.kv.health().since() = now.checked_sub(health::STALLED);
     }
 
     /// Stops the writer after everything submitted so far is on disk.
