@@ -42,6 +42,8 @@ const MEASURE_STORE: Duration = Duration::from_mins(1);
 /// How often the time is noted: so much later than it might, what waits is done after a crash that comes together with a
 /// clock that is set back.
 const NOTE_TIME: Duration = Duration::from_secs(10);
+/// How far the clock may be set back while the hub is down without a word.
+const CLOCK_BEHIND: Duration = Duration::from_secs(1);
 /// Where no more than these fit among the files, no connection is kept for the next request.
 const FEW_DELIVERIES: usize = 32;
 /// How long a stop may take after its deadline, for the last flush.
@@ -139,7 +141,16 @@ impl App {
             gather: config.storage.flush,
         };
         let store = tokio::task::spawn_blocking(move || Store::open(&options)).await??;
-        seams.clock.not_before(store.noted_time());
+        let noted = store.noted_time();
+        let behind = noted.since(seams.clock.now());
+        // A small correction is nothing that anybody would look for.
+        if behind > CLOCK_BEHIND {
+            warn!(
+                behind_seconds = behind.as_secs(),
+                "the clock is behind what it was when this hub last ran: what waits goes by the later time"
+            );
+        }
+        seams.clock.not_before(noted);
         let hub_url = config.server.hub_url(public.local_addr()?)?.to_string();
         let own_listeners = vec![public.local_addr()?, admin.local_addr()?];
         let tasks = Tasks::new();
@@ -172,6 +183,7 @@ impl App {
         let admin_addr = admin.local_addr()?;
         let listening = Listening {
             max_connections: config.server.max_connections,
+            trusted_proxies: config.server.trusted_proxies.clone(),
             header_timeout: config.server.header_timeout,
             stall_timeout: config.server.body_timeout,
             drain: config.server.stop_within,
@@ -192,7 +204,7 @@ impl App {
             moved_to: config.server.moved_to.as_ref().map(|url| url.as_str().parse()).transpose()?,
             access,
         });
-        drop(tasks.spawn(inbound::serve(public, hub, listening, tasks.clone())));
+        drop(tasks.spawn(inbound::serve(public, hub, listening.clone(), tasks.clone())));
         let parts = AdminParts {
             subscribing: services.subscribing,
             relay: services.relay,
@@ -253,6 +265,7 @@ impl Clients {
             connect_timeout: config.delivery.connect_timeout,
             idle_per_host,
             self_signed_hosts: config.network.self_signed_hosts.clone(),
+            lookups: config.network.lookups,
         };
         Ok(Self {
             callbacks: Arc::new(CallbackClient::new(&settings, Arc::clone(&guard))?),
@@ -394,6 +407,8 @@ impl Services {
         tasks.keep("subscriptions of hosts", move || {
             Arc::clone(&counting).count_shares(counted_until.clone())
         });
+        let (counting, counted_until) = (Arc::clone(&subscribing), stop.clone());
+        tasks.keep("pending requests", move || Arc::clone(&counting).count_pending(counted_until.clone()));
         tasks.keep("callback hosts", move || {
             let (subscribing, stop) = (Arc::clone(&subscribing), stop.clone());
             async move {

@@ -22,6 +22,9 @@ const SHORTEST_POLL: Duration = Duration::from_secs(1);
 /// Below it the store thrashes.
 const SMALLEST_CACHE: u64 = 1 << 20;
 
+/// Twice as many of the 512 threads that may block wait for name servers at worst; the store needs the others.
+const MOST_LOOKUPS: usize = 200;
+
 /// A rule that does not hold.
 #[derive(Debug)]
 pub(super) struct Broken {
@@ -95,6 +98,8 @@ impl Config {
         rules.section = "network";
         rules.hosts(&network.self_signed_hosts, "self_signed_hosts");
         rules.that(!network.ports.is_empty(), &["ports"], "is empty, so nothing could be reached");
+        rules.counts(network.lookups, "lookups");
+        rules.that(network.lookups <= MOST_LOOKUPS, &["lookups"], format!("is more than {MOST_LOOKUPS}"));
     }
 
     fn check_subscribing(&self, rules: &mut Rules) {

@@ -2,8 +2,7 @@
 
 use super::Config;
 
-/// Files for everything but connections: the store with what it opens for a moment, the listeners, the runtime, names
-/// that are being looked up.
+/// Files for everything but connections: the store with what it opens for a moment, the listeners, the runtime.
 const RESERVED: u64 = 40;
 
 impl Config {
@@ -23,6 +22,9 @@ impl Config {
             self.delivery.concurrency,
             self.verification.concurrency,
             self.fetch.concurrency,
+            // Not instead of the connection that the name is for: whoever wanted that may have given up long ago.
+            self.network.lookups,
+            self.network.lookups,
         ];
         let sum = all.iter().fold(0, |sum: u64, count| sum.saturating_add(wanted(*count)));
         if sum <= room {
@@ -33,6 +35,7 @@ impl Config {
             &mut self.delivery.concurrency,
             &mut self.verification.concurrency,
             &mut self.fetch.concurrency,
+            &mut self.network.lookups,
         ] {
             let share =
                 u128::from(wanted(*count)).saturating_mul(u128::from(room)).checked_div(u128::from(sum));
@@ -61,9 +64,11 @@ mod tests {
             assert!(config.fit(files));
             let (server, delivery) = (config.server.max_connections, config.delivery.concurrency);
             let others = config.verification.concurrency + config.fetch.concurrency;
-            let open = 2 * (server + delivery) + others;
+            let open = 2 * (2 * server + delivery + config.network.lookups) + others;
             assert!(server >= 1 && delivery >= 1 && config.fetch.concurrency >= 1, "{files}");
-            assert!(u64::try_from(open).unwrap() <= files.saturating_sub(RESERVED).max(8), "{files}: {open}");
+            // At least one of each, whatever its share.
+            let most = files.saturating_sub(RESERVED) + 10;
+            assert!(u64::try_from(open).unwrap() <= most, "{files}: {open}");
             assert!(config.hosts.connections <= delivery);
         }
     }

@@ -25,6 +25,8 @@ pub struct NetworkConfig {
     /// The ports that may be connected to, on any address. Never empty.
     #[serde(deserialize_with = "units::ports")]
     pub ports: Vec<RangeInclusive<u16>>,
+    /// Names that are looked up at once for callbacks, and as many for topics.
+    pub lookups: usize,
 }
 
 impl Default for NetworkConfig {
@@ -35,6 +37,7 @@ impl Default for NetworkConfig {
             allow_callback: Vec::new(),
             self_signed_hosts: Vec::new(),
             ports: vec![80..=80, 443..=443, 1024..=65535],
+            lookups: 128,
         }
     }
 }

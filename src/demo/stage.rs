@@ -24,12 +24,15 @@ use crate::{
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// How the sites treat those who call: few do.
-const LISTENING: Listening = Listening {
-    max_connections: 256,
-    header_timeout: Duration::from_secs(10),
-    stall_timeout: Duration::from_secs(10),
-    drain: STOP_WITHIN,
-};
+fn listening() -> Listening {
+    Listening {
+        max_connections: 256,
+        header_timeout: Duration::from_secs(10),
+        stall_timeout: Duration::from_secs(10),
+        drain: STOP_WITHIN,
+        trusted_proxies: Vec::new(),
+    }
+}
 
 /// Everything that runs.
 #[derive(Debug)]
@@ -66,14 +69,14 @@ impl Stage {
 
         let sites = Tasks::new();
         let before = proxy::in_front_of(format!("http://{}", public.local_addr()?))?;
-        drop(sites.spawn(inbound::serve(front, before, LISTENING, sites.clone())));
+        drop(sites.spawn(inbound::serve(front, before, listening(), sites.clone())));
         let app = App::start(config, seams.clone(), public, admin).await?;
         let relay = Neighbour::at(&format!("http://{}", app.admin_addr), token)?;
         let open = |title, listener, domain: SocketAddr| -> Result<Arc<Site>> {
             let site =
                 Site::new(title, domain.to_string(), app.hub_url.clone(), relay.clone(), seams.clone())?;
             let router = web::router(Arc::clone(&site));
-            drop(sites.spawn(inbound::serve(listener, router, LISTENING, sites.clone())));
+            drop(sites.spawn(inbound::serve(listener, router, listening(), sites.clone())));
             Ok(site)
         };
         let garden = open("The Garden", garden, garden_domain)?;

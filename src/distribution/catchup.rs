@@ -68,7 +68,7 @@ impl Distribution {
         }
         let now = self.parts.clock.now();
         let changes = store.subscription_changes();
-        let Some(mut subscription) = store.subscription(pair)? else {
+        let Some(mut subscription) = self.subscription(pair)? else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
         };
         // Out of its lease, or still being told by a request that is under way: not now.
@@ -88,7 +88,7 @@ impl Distribution {
         // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing, were
         // it back meanwhile or its lease at its end (D22). Whoever changed the backlog has made it due again.
         if store.subscription_changes() != changes {
-            let Some(current) = store.subscription(pair)? else { return Ok(()) };
+            let Some(current) = self.subscription(pair)? else { return Ok(()) };
             subscription = current;
         }
         if store.backlog(pair)? != Some(backlog) {

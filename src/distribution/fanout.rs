@@ -312,7 +312,7 @@ impl<'a> FanOutRun<'a> {
         let mut tally = Tally::default();
         let mut pages = Pages::behind(self.id.topic, self.fanout.cursor, parts.store.clone())?;
         for callback in window.open().collect::<Vec<_>>() {
-            match parts.store.subscription(PairId { topic: self.id.topic, callback })? {
+            match self.distribution.subscription(PairId { topic: self.id.topic, callback })? {
                 Some(subscription) if self.is_for(&subscription) && !self.is_behind(callback)? => {
                     self.start(errand, callback, subscription).await?;
                 }
@@ -323,11 +323,14 @@ impl<'a> FanOutRun<'a> {
         loop {
             while !stop.is_cancelled() && window.has_room() {
                 let Some(row) = pages.next().await? else { break };
-                tally.count(&row.subscription);
                 let (callback, changes) = (row.callback, pages.changes());
-                let subscription =
-                    if row.is_behind { None } else { self.served(callback, row.subscription, changes)? };
-                let Some(subscription) = subscription else {
+                match &row.subscription {
+                    Some(subscription) => tally.count(subscription),
+                    None => self.distribution.pass_over(),
+                }
+                let found = row.subscription.filter(|_| !row.is_behind);
+                let found = found.map(|found| self.served(callback, found, changes)).transpose()?;
+                let Some(subscription) = found.flatten() else {
                     window.pass(callback);
                     continue;
                 };
@@ -389,14 +392,13 @@ impl<'a> FanOutRun<'a> {
         subscription: Subscription,
         changes: u64,
     ) -> Result<Option<Subscription>, StoreError> {
-        let store = &self.distribution.parts.store;
         if self.is_for(&subscription) {
             return Ok(Some(subscription));
         }
-        if changes == store.subscription_changes() {
+        if changes == self.distribution.parts.store.subscription_changes() {
             return Ok(None);
         }
-        let current = store.subscription(PairId { topic: self.id.topic, callback })?;
+        let current = self.distribution.subscription(PairId { topic: self.id.topic, callback })?;
         Ok(current.filter(|current| self.is_for(current)))
     }
 

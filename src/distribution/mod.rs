@@ -43,17 +43,26 @@ pub use forgetting::sight_age;
 pub use parcel::Parcel;
 pub use retention::sweep;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::Notify;
+use tracing::error;
 
 use crate::{
     agenda::Poke,
     clock::Clock,
     config::{DeliveryConfig, PublicationsConfig},
     outbound::{Breakers, Lanes, Transport},
+    protocol::{CallbackUrl, PairId},
     random::Random,
-    store::Store,
+    store::{Store, StoreError, Subscription},
     supervise::Tasks,
     telemetry::Metrics,
 };
@@ -82,6 +91,12 @@ pub struct Parts {
     pub remember_for: Duration,
 }
 
+/// Who counts subscriptions, and so has to hear of those that end here.
+pub trait Departures: Send + Sync + Debug {
+    /// A callback has left.
+    fn left(&self, callback: &CallbackUrl);
+}
+
 /// The service that sends what is new to everybody who asked for it.
 #[derive(Debug)]
 pub struct Distribution {
@@ -91,6 +106,8 @@ pub struct Distribution {
     /// Counts of readers that changed a moment ago.
     changed: Changed,
     composer: Composer,
+    departures: OnceLock<Arc<dyn Departures>>,
+    has_passed_over: AtomicBool,
     /// A fan-out was added.
     added: Notify,
     /// A backlog may be due.
@@ -106,9 +123,38 @@ impl Distribution {
             holds: Holds::default(),
             changed: Changed::default(),
             composer,
+            departures: OnceLock::new(),
+            has_passed_over: AtomicBool::default(),
             added: Notify::new(),
             poke: Poke::new(),
         })
+    }
+
+    /// Who hears of departures. Only the first that is named does.
+    pub fn tell_of_departures(&self, whom: Arc<dyn Departures>) {
+        let _first = self.departures.set(whom);
+    }
+
+    /// A subscription that cannot be read is passed over, as if there were none: nobody knows any more whom it is of, and
+    /// the others are not to wait.
+    fn subscription(&self, pair: PairId) -> Result<Option<Subscription>, StoreError> {
+        match self.parts.store.subscription(pair) {
+            Err(StoreError::Damaged { .. }) => {
+                self.pass_over();
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+
+    /// Counts a row that cannot be read; says so once, as each publication of its topic comes upon it.
+    fn pass_over(&self) {
+        self.parts.metrics.unreadable_rows.inc();
+        if !self.has_passed_over.swap(true, Ordering::Relaxed) {
+            error!(
+                "a subscription cannot be read and gets nothing; with the hub stopped, `hubbub store verify` names it"
+            );
+        }
     }
 
     /// A commit added a fan-out: start it.

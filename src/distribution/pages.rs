@@ -20,7 +20,8 @@ const FEW: usize = 32;
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) callback: CallbackId,
-    pub(super) subscription: Subscription,
+    /// `None` where it cannot be read.
+    pub(super) subscription: Option<Subscription>,
     /// It has a backlog, so its catch-up tells it.
     pub(super) is_behind: bool,
 }

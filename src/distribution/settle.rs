@@ -121,7 +121,7 @@ impl Distribution {
     pub(super) async fn end(&self, pair: PairId, seen: &Subscription) -> Result<bool, StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        let Some(subscription) = store.subscription(pair)? else { return Ok(true) };
+        let Some(subscription) = self.subscription(pair)? else { return Ok(true) };
         if subscription.accepted_at != seen.accepted_at {
             return Ok(false);
         }
@@ -129,6 +129,9 @@ impl Distribution {
         let lease_due = Some(subscription.lease_due());
         info!(topic = subscription.topic.as_str(), callback = %subscription.callback, "subscription ended: 410 Gone");
         store.commit(Record::SubscriptionEnded { pair, lease_due, backlog_due }.into()).await?;
+        if let Some(departures) = self.departures.get() {
+            departures.left(&subscription.callback);
+        }
         Ok(true)
     }
 
@@ -143,7 +146,7 @@ impl Distribution {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         // Unsubscribed meanwhile: nothing waits for what is gone, nor for what is from before a return (D22).
-        if store.subscription(pair)?.is_none_or(|subscription| subscription.since_seq >= from_seq) {
+        if self.subscription(pair)?.is_none_or(|subscription| subscription.since_seq >= from_seq) {
             return Ok(());
         }
         let now = self.parts.clock.now();

@@ -140,7 +140,9 @@ async fn post(parts: Arc<HubParts>, peer: SocketAddr, request: Request) -> Respo
     }
     let client = client_ip(peer, &head.headers, &parts.trusted_proxies);
     let allowed = match &request {
-        HubRequest::Intent(intent) => parts.limits.intent(client, intent),
+        HubRequest::Intent(intent) => {
+            parts.limits.intent(client, intent, || parts.subscribing.is_subscribed(intent.pair()))
+        }
         HubRequest::Publish(_) => parts.limits.publish(client),
     };
     if let Err(TooMany { what, wait }) = allowed {

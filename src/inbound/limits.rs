@@ -51,14 +51,21 @@ impl Limits {
     }
 
     /// A request for a pair: its subscriber may confirm whatever it is asked (X12), and its host may be one that somebody
-    /// wants to have flooded (X03). What one address has too much of is not counted against the others.
-    pub(super) fn intent(&self, client: IpAddr, intent: &IntentRequest) -> Result<(), TooMany> {
+    /// wants to have flooded (X03). What one address has too much of is not counted against the others. Whoever `is_there`
+    /// already is not kept from renewing or leaving by what strangers ask of its host and topic.
+    pub(super) fn intent(
+        &self,
+        client: IpAddr,
+        intent: &IntentRequest,
+        is_there: impl FnOnce() -> bool,
+    ) -> Result<(), TooMany> {
         let (client, pair, host) = (rate_key(client), intent.pair(), intent.callback.host_key());
         check(&self.subscribe, &client, "too many requests from this address")?;
         check(&self.repeats, &(client, pair), "too many requests for this pair from this address")?;
         check(&self.pairs, &pair, "too many requests for this pair")?;
-        check(&self.hosts, &host, "hub.callback: too many requests name this host")?;
-        check(&self.topics, &pair.topic, "hub.topic: too many requests name this topic")
+        let named = check(&self.hosts, &host, "hub.callback: too many requests name this host")
+            .and_then(|()| check(&self.topics, &pair.topic, "hub.topic: too many requests name this topic"));
+        named.or_else(|refused| if is_there() { Ok(()) } else { Err(refused) })
     }
 
     pub(super) fn publish(&self, client: IpAddr) -> Result<(), TooMany> {
@@ -115,6 +122,10 @@ mod tests {
         NonZeroU32::new(number).unwrap()
     }
 
+    fn new() -> bool {
+        false
+    }
+
     const CALLBACK: &str = "http://reader.example/cb";
 
     #[test]
@@ -128,13 +139,13 @@ mod tests {
         };
         let limits = Limits::new(&rules, NonZeroU32::MIN);
         for topic in 0..3 {
-            assert_eq!(limits.intent(address(1), &intent(topic, CALLBACK)), Ok(()));
+            assert_eq!(limits.intent(address(1), &intent(topic, CALLBACK), new), Ok(()));
         }
-        let TooMany { what, wait } = limits.intent(address(1), &intent(3, CALLBACK)).unwrap_err();
+        let TooMany { what, wait } = limits.intent(address(1), &intent(3, CALLBACK), new).unwrap_err();
         assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
         assert!(what.ends_with("from this address"), "{what}");
         assert_eq!(limits.publish(address(1)), Ok(()), "each kind has its own allowance");
-        assert_eq!(limits.intent(address(2), &intent(3, CALLBACK)), Ok(()));
+        assert_eq!(limits.intent(address(2), &intent(3, CALLBACK), new), Ok(()));
     }
 
     #[test]
@@ -145,7 +156,7 @@ mod tests {
             ..LimitsConfig::default()
         };
         let limits = Limits::new(&rules, NonZeroU32::MIN);
-        let ask = |client, topic| limits.intent(address(client), &intent(topic, CALLBACK));
+        let ask = |client, topic| limits.intent(address(client), &intent(topic, CALLBACK), new);
         assert_eq!((ask(1, 1), ask(1, 1)), (Ok(()), Ok(())));
         let TooMany { what, wait } = ask(1, 1).unwrap_err();
         assert!(
@@ -168,14 +179,15 @@ mod tests {
         let limits = Limits::new(&rules, NonZeroU32::MIN);
         for topic in 1..=2 {
             let client = u8::try_from(topic).unwrap();
-            assert_eq!(limits.intent(address(client), &intent(topic, CALLBACK)), Ok(()));
+            assert_eq!(limits.intent(address(client), &intent(topic, CALLBACK), new), Ok(()));
         }
-        let refused = limits.intent(address(3), &intent(3, "http://READER.example:80/other")).unwrap_err();
+        let refused =
+            limits.intent(address(3), &intent(3, "http://READER.example:80/other"), new).unwrap_err();
         assert!(
             refused.what.contains("hub.callback") && refused.wait <= Duration::from_secs(1),
             "{refused:?}"
         );
-        assert_eq!(limits.intent(address(3), &intent(3, "http://other.example/cb")), Ok(()));
+        assert_eq!(limits.intent(address(3), &intent(3, "http://other.example/cb"), new), Ok(()));
     }
 
     #[test]
@@ -188,11 +200,32 @@ mod tests {
         };
         let limits = Limits::new(&rules, NonZeroU32::MIN);
         let ask = |client, topic| {
-            limits.intent(address(client), &intent(topic, &format!("http://reader{client}.example/cb")))
+            limits.intent(address(client), &intent(topic, &format!("http://reader{client}.example/cb")), new)
         };
         assert_eq!((ask(1, 1), ask(2, 1)), (Ok(()), Ok(())));
         let refused = ask(3, 1).unwrap_err();
         assert!(refused.what.contains("hub.topic") && refused.wait <= Duration::from_secs(1), "{refused:?}");
         assert_eq!(ask(3, 2), Ok(()));
+    }
+
+    #[test]
+    fn x03_who_is_there_already_renews_however_many_name_its_topic_and_its_host() {
+        let one = NonZeroU32::MIN;
+        for rules in [
+            LimitsConfig { topic_per_second: one, burst: one, ..LimitsConfig::default() },
+            LimitsConfig { callback_host_per_second: one, burst: one, ..LimitsConfig::default() },
+        ] {
+            let limits = Limits::new(&rules, NonZeroU32::MIN);
+            let ask =
+                |client, is_there: bool| limits.intent(address(client), &intent(1, CALLBACK), || is_there);
+            assert_eq!(ask(1, false), Ok(()));
+            assert!(ask(2, false).is_err());
+            assert_eq!(ask(3, true), Ok(()));
+        }
+        // What bounds the questions to one pair holds for it as well (X12).
+        let rules = LimitsConfig { repeats_per_minute: one, ..LimitsConfig::default() };
+        let limits = Limits::new(&rules, NonZeroU32::MIN);
+        let ask = || limits.intent(address(1), &intent(1, CALLBACK), || true);
+        assert_eq!((ask().is_ok(), ask().is_ok()), (true, false));
     }
 }

@@ -8,6 +8,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use ipnet::IpNet;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -41,9 +42,11 @@ const TURN_AWAY_WITHIN: Duration = Duration::from_secs(1);
 pub(super) struct Peer(pub(super) SocketAddr);
 
 /// How a listener treats its connections.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Listening {
     pub max_connections: usize,
+    /// Whose connections are not one client's.
+    pub trusted_proxies: Vec<IpNet>,
     /// From the connection, or from the end of the last request, to the end of the next request's head.
     pub header_timeout: Duration,
     /// How long a client may read nothing of what is waiting for it.
@@ -54,7 +57,7 @@ pub struct Listening {
 
 /// Serves until the stop, then lets open requests end.
 pub async fn serve(listener: TcpListener, router: Router, rules: Listening, tasks: Tasks) {
-    let seats = Seats::new(rules.max_connections);
+    let seats = Seats::new(rules.max_connections, rules.trusted_proxies);
     // Each holds a file as well.
     let doormen = Arc::new(Semaphore::new(TURNED_AWAY.min(rules.max_connections)));
     let graceful = GracefulShutdown::new();

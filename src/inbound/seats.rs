@@ -2,7 +2,8 @@
 //!
 //! A bound alone lets one client hold every place for as long as it likes. So when all are taken, whoever comes gets the
 //! place of the client that has the most of them: an idle one if there is one. A client is an address, or the /64 that
-//! one customer of IPv6 has.
+//! one customer of IPv6 has. Behind a trusted proxy there are many, and who they are is not known before a head is read: its
+//! connections are nobody's crowd, and may be all there are.
 
 use std::{
     collections::HashMap,
@@ -13,6 +14,7 @@ use std::{
     },
 };
 
+use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use super::client_ip::rate_key;
@@ -28,13 +30,14 @@ const KEPT: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Seats {
     most: usize,
+    trusted_proxies: Vec<IpNet>,
     taken: Mutex<Taken>,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// Of each client, the oldest first.
-    by_client: HashMap<IpAddr, Vec<Arc<Place>>>,
+    /// Of each client, the oldest first; under `None` those of trusted proxies.
+    by_client: HashMap<Option<IpAddr>, Vec<Arc<Place>>>,
     count: usize,
     is_full: bool,
 }
@@ -55,7 +58,7 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Seat {
     seats: Arc<Seats>,
-    client: IpAddr,
+    client: Option<IpAddr>,
     place: Arc<Place>,
 }
 
@@ -68,13 +71,15 @@ pub(super) enum Admission {
 }
 
 impl Seats {
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, taken: Mutex::default() })
+    pub(super) fn new(most: usize, trusted_proxies: Vec<IpNet>) -> Arc<Self> {
+        Arc::new(Self { most, trusted_proxies, taken: Mutex::default() })
     }
 
     /// Finds a place for a connection from this address. Says too whether it is news that all are taken.
     pub(super) fn admit(self: &Arc<Self>, peer: SocketAddr) -> (Admission, bool) {
-        let client = rate_key(peer.ip().to_canonical());
+        let peer = peer.ip().to_canonical();
+        let is_proxy = self.trusted_proxies.iter().any(|net| net.contains(&peer));
+        let client = (!is_proxy).then(|| rate_key(peer));
         let mut taken = self.lock();
         let mut is_news = false;
         if taken.count >= self.most {
@@ -96,19 +101,20 @@ impl Seats {
 }
 
 impl Taken {
-    /// Takes a place from whoever has the most. From a client that nobody outdoes it takes only a connection that was
-    /// kept for another request, since all of a site may come through one proxy, which keeps some.
-    fn make_room(&mut self, newcomer: IpAddr) -> bool {
-        let own = self.by_client.get(&newcomer).map_or(0, Vec::len);
-        let greediest = self.by_client.iter().max_by_key(|(_, places)| places.len());
-        let Some((client, places)) = greediest else { return false };
-        let leaves = if places.len() > own {
-            let idle = places.iter().find(|place| place.is(&[FRESH, KEPT]));
-            (*client, idle.or_else(|| places.first()))
-        } else {
-            let own =
-                self.by_client.get(&newcomer).and_then(|own| own.iter().find(|place| place.is(&[KEPT])));
-            (newcomer, own)
+    /// Takes a place from whoever has the most. From a client that nobody outdoes, and from the proxies, it takes only a
+    /// connection that was kept for another request, since all of a site may come through one proxy, which keeps some.
+    fn make_room(&mut self, newcomer: Option<IpAddr>) -> bool {
+        let own = self.by_client.get(&newcomer);
+        // Who comes through a proxy may be somebody who has none.
+        let has = own.filter(|_| newcomer.is_some()).map_or(0, Vec::len);
+        let direct = self.by_client.iter().filter(|(client, _)| client.is_some());
+        let greediest = direct.max_by_key(|(_, places)| places.len());
+        let leaves = match greediest.filter(|(_, places)| places.len() > has) {
+            Some((client, places)) => {
+                let idle = places.iter().find(|place| place.is(&[FRESH, KEPT]));
+                (*client, idle.or_else(|| places.first()))
+            }
+            None => (newcomer, own.and_then(|own| own.iter().find(|place| place.is(&[KEPT])))),
         };
         let (client, Some(place)) = leaves else { return false };
         let place = Arc::clone(place);
@@ -118,7 +124,7 @@ impl Taken {
     }
 
     /// Once: who was sent away is no longer here when its connection ends.
-    fn remove(&mut self, client: IpAddr, place: &Arc<Place>) {
+    fn remove(&mut self, client: Option<IpAddr>, place: &Arc<Place>) {
         let Some(places) = self.by_client.get_mut(&client) else { return };
         if let Some(index) = places.iter().position(|other| Arc::ptr_eq(other, place)) {
             places.remove(index);
@@ -185,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_newcomer_gets_the_place_of_whoever_has_the_most() {
-        let seats = Seats::new(4);
+        let seats = Seats::new(4, Vec::new());
         let greedy: Vec<_> = (0..3).map(|_| come(&seats, "192.0.2.1").unwrap()).collect();
         let modest = come(&seats, "192.0.2.2").unwrap();
         greedy[0].state().begins();
@@ -205,7 +211,7 @@ mod tests {
 
     #[test]
     fn one_that_is_being_answered_goes_where_there_is_no_other() {
-        let seats = Seats::new(2);
+        let seats = Seats::new(2, Vec::new());
         let greedy: Vec<_> = (0..2).map(|_| come(&seats, "192.0.2.1").unwrap()).collect();
         for seat in &greedy {
             seat.state().begins();
@@ -217,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_lone_proxy_gives_up_what_it_keeps_and_nothing_else() {
-        let seats = Seats::new(2);
+        let seats = Seats::new(2, Vec::new());
         let pair: Vec<_> = (0..2).map(|_| come(&seats, "10.0.0.1").unwrap()).collect();
         assert!(come(&seats, "10.0.0.1").is_none());
         pair[1].state().begins();
@@ -227,8 +233,23 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_through_a_trusted_proxy_is_nobodys_crowd_and_may_take_every_place() {
+        let seats = Seats::new(4, vec!["10.0.0.0/8".parse().unwrap()]);
+        let through: Vec<_> = (0..3).map(|_| come(&seats, "::ffff:10.0.0.1").unwrap()).collect();
+        let direct = come(&seats, "192.0.2.1").unwrap();
+        let newcomer = come(&seats, "192.0.2.2").unwrap();
+        assert!(is_gone(&direct) && !through.iter().any(is_gone), "the proxy has the most");
+        let last = come(&seats, "10.0.0.2").unwrap();
+        assert!(is_gone(&newcomer) && !through.iter().any(is_gone));
+        assert!(come(&seats, "192.0.2.2").is_none() && come(&seats, "10.0.0.1").is_none());
+        last.state().begins();
+        last.state().ends();
+        assert!(come(&seats, "10.0.0.1").is_some() && is_gone(&last), "what a proxy keeps it gives up");
+    }
+
+    #[test]
     fn a_customer_of_ipv6_is_one_client_and_ipv4_is_itself_in_both_spellings() {
-        let seats = Seats::new(3);
+        let seats = Seats::new(3, Vec::new());
         let one = come(&seats, "2001:db8:1:2::1").unwrap();
         let two = come(&seats, "2001:db8:1:2:ffff::1").unwrap();
         let four = come(&seats, "::ffff:192.0.2.1").unwrap();
@@ -239,7 +260,7 @@ mod tests {
 
     #[test]
     fn that_all_are_taken_is_news_once() {
-        let seats = Seats::new(1);
+        let seats = Seats::new(1, Vec::new());
         let peer = |last| SocketAddr::from(([192, 0, 2, last], 1));
         let (first, news) = seats.admit(peer(1));
         assert!(!news);

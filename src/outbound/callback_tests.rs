@@ -253,7 +253,7 @@ async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
 #[tokio::test]
 async fn a_connection_that_finds_no_place_among_the_kept_is_closed_after_use() {
     let (first, second) = (Peer::saying(OK).await, Peer::saying(OK).await);
-    let resolve: Arc<dyn Resolve> = Arc::new(SystemResolver::default());
+    let resolve: Arc<dyn Resolve> = Arc::new(SystemResolver::new(8));
     let tls = tls::client_config([], &[]).unwrap();
     let client = CallbackClient::build(&settings(), open_guard(), &resolve, tls, 1).unwrap();
     for _ in 0..3 {
@@ -268,7 +268,7 @@ async fn a_connection_that_finds_no_place_among_the_kept_is_closed_after_use() {
 #[tokio::test]
 async fn a_place_among_the_kept_goes_to_who_needs_it() {
     let (once, often) = (Peer::saying(OK).await, Peer::saying(OK).await);
-    let resolve: Arc<dyn Resolve> = Arc::new(SystemResolver::default());
+    let resolve: Arc<dyn Resolve> = Arc::new(SystemResolver::new(8));
     let tls = tls::client_config([], &[]).unwrap();
     let client = CallbackClient::build(&settings(), open_guard(), &resolve, tls, 1).unwrap();
     assert_eq!(client.send(deliver(&once)).await.unwrap().status, StatusCode::OK);

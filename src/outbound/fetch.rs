@@ -62,7 +62,7 @@ impl Clients {
 
 impl FetchClient {
     pub fn new(settings: &ClientSettings, guard: Arc<Guard>) -> Result<Self, ClientError> {
-        Self::with_resolver(settings, guard, SystemResolver::default())
+        Self::with_resolver(settings, guard, SystemResolver::new(settings.lookups))
     }
 
     /// With another source of addresses; they are judged all the same.

@@ -19,10 +19,6 @@ use super::{
     transport::{Purpose, SendError},
 };
 
-/// Look-ups at once. The system's resolver blocks a thread for each, for as long as a hostile name server likes, and
-/// nobody can stop it; the rest of the runtime's 512 blocking threads are for others.
-const LOOKUPS: usize = 128;
-
 /// Addresses of one answer that are tried; a name with thousands must not make us try thousands.
 const ADDRESSES: usize = 8;
 
@@ -40,13 +36,15 @@ impl<R: Resolve + ?Sized> Resolve for Arc<R> {
     }
 }
 
-/// The operating system's resolver: hosts file, search list and all.
+/// The operating system's resolver: hosts file, search list and all. It blocks a thread for each look-up, for as long as a
+/// hostile name server likes, and nobody can stop it; so there is a bound on them, and the rest of the runtime's 512 blocking
+/// threads are for others.
 #[derive(Debug)]
 pub struct SystemResolver(Arc<Semaphore>);
 
-impl Default for SystemResolver {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(LOOKUPS)))
+impl SystemResolver {
+    pub fn new(lookups: usize) -> Self {
+        Self(Arc::new(Semaphore::new(lookups)))
     }
 }
 
@@ -169,7 +167,7 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn the_system_resolver_knows_localhost() {
-        let found = SystemResolver::default().resolve("localhost").await.unwrap();
+        let found = SystemResolver::new(1).resolve("localhost").await.unwrap();
         assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty(), "{found:?}");
     }
 }

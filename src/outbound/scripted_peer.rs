@@ -141,6 +141,7 @@ pub(super) fn settings() -> ClientSettings {
         connect_timeout: Duration::from_secs(2),
         idle_per_host: 4,
         self_signed_hosts: Vec::new(),
+        lookups: 8,
     }
 }
 

@@ -17,6 +17,8 @@ pub struct ClientSettings {
     pub idle_per_host: usize,
     /// Hosts whose certificates are not verified (X13), in lower case.
     pub self_signed_hosts: Vec<String>,
+    /// Names that are looked up at once.
+    pub lookups: usize,
 }
 
 /// Why a client could not be built: the settings or the machine are at fault, never a peer.

@@ -135,7 +135,7 @@ fn meant_by(store: &Store, url: &TopicUrl, meant: &mut Vec<(TopicId, TopicUrl)>)
         if meant.iter().any(|(other, _)| *other == topic) {
             continue;
         }
-        let Some((_, subscription)) = store.subscriptions(topic, None, 1)?.pop() else { continue };
+        let Some(subscription) = store.a_subscription(topic)? else { continue };
         if !is_given {
             room = room.saturating_sub(1);
         }

@@ -4,7 +4,7 @@
 //! answered for; but a log that was cut or damaged afterwards, by a copy that broke off or by a bad disk, looks the same,
 //! and what was behind the damage would be gone without a word. So every batch ends with its number in the engine, and the
 //! number goes into a file of its own when the batch is on disk: an engine that knows less than the file has lost rows. What the
-//! engine passes over in the middle of its log is not noticed so.
+//! engine passes over in the middle of its log is noticed by [`super::sum`].
 //!
 //! Behind the number stands how late it was when somebody last said so, which is nothing that a row would be worth.
 

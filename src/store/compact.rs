@@ -43,6 +43,8 @@ pub struct Compacted {
 /// Replaces a store by one that holds the same rows. The old one is removed unless it is to be kept.
 pub async fn compact(options: &StoreOptions, keep: bool) -> Result<Compacted, CompactError> {
     let old = Embedded::open_existing(options)?;
+    // The new one's sum would be right.
+    old.check_sum()?;
     let place = Place::of(&options.path)?;
     let before = octets_on_disk(&place.path)?;
     let mut filling = Filling::start(options, &place)?;

@@ -2,15 +2,17 @@
 //!
 //! Its weak sides are handled here: the cache has our bound instead of 1 GiB, the timer that flushes every 500 ms is off
 //! because commits flush themselves, a damaged store that makes it panic becomes an error, what it calls flushed is brought
-//! to the disk, and a log that it takes for shorter than it was is noticed ([`super::acknowledged`]).
+//! to the disk, and a log that it takes for shorter than it was ([`super::acknowledged`]), or passes over a part of
+//! ([`super::sum`]), is noticed.
 
 use std::{
+    collections::HashMap,
     fs::File,
     ops::{Bound, Deref},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -26,13 +28,17 @@ use super::{
     keys,
     measure::{self, Held},
     siblings,
+    sum::{Sum, counts},
 };
 use crate::octets;
 
 /// The schema this program writes.
 pub(super) const SCHEMA: u32 = 2;
-/// The key of the number of the last batch, in a tree of its own: it is written over with each.
+/// The key of the number of the last batch, in a tree of its own: it is written over with each. Behind the number stands
+/// [`SUMMED`].
 const LAST: &[u8] = b"last";
+/// In a store that has a sum; there were some without.
+const SUMMED: u8 = 1;
 
 /// One change of one row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +77,8 @@ pub(super) struct Embedded {
     acknowledged: Acknowledged,
     /// The number of the last batch.
     last: AtomicU64,
+    /// Of all rows, behind the last batch.
+    sum: Mutex<Sum>,
     health: Arc<Health>,
     path: PathBuf,
 }
@@ -111,8 +119,10 @@ impl Embedded {
                 error => unreadable(said(error)),
             })
         })?;
-        let last = last.and_then(|number| Some(u64::from_be_bytes(number.as_ref().try_into().ok()?)));
-        let last = last.unwrap_or_default();
+        let last = last.as_ref().and_then(|mark| mark.split_first_chunk());
+        let (last, is_summed) = last.map_or((0, false), |(number, rest)| {
+            (u64::from_be_bytes(*number), rest.first() == Some(&SUMMED))
+        });
         let log = File::open(options.path.join("db")).map_err(|error| unreadable(error.to_string()))?;
         let acknowledged =
             Acknowledged::open(&options.path).map_err(|error| unreadable(error.to_string()))?;
@@ -123,7 +133,21 @@ impl Embedded {
             promised,
         });
         let (last, health) = (AtomicU64::new(last), Arc::default());
-        let store = Self { db, rows, marks, log, acknowledged, last, health, path: options.path.clone() };
+        let store = Self {
+            db,
+            rows,
+            marks,
+            log,
+            acknowledged,
+            last,
+            sum: Mutex::default(),
+            health,
+            path: options.path.clone(),
+        };
+        if shortened.is_none() {
+            *store.sum.lock().unwrap_or_else(PoisonError::into_inner) =
+                if is_summed { store.noted_sum()? } else { store.sum_of_rows()? };
+        }
         // Where all is gone there is no schema either, and none is written into what is left.
         if shortened.is_none() || store.get(&keys::schema())?.is_some() {
             store.check_schema(&options.path)?;
@@ -232,29 +256,30 @@ impl Embedded {
         })
     }
 
-    pub(super) fn count(&self, prefix: &[u8]) -> Result<u64, StoreError> {
+    /// Shows all rows of `prefix`.
+    fn each(&self, prefix: &[u8], mut visit: impl FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
         self.read(|| {
-            let mut count: u64 = 0;
             for row in self.rows.scan_prefix(prefix) {
-                row?;
-                count = count.saturating_add(1);
+                let (key, value) = row?;
+                visit(&key, &value);
             }
-            Ok(count)
+            Ok(())
         })
+    }
+
+    pub(super) fn count(&self, prefix: &[u8]) -> Result<u64, StoreError> {
+        Ok(self.weigh(prefix)?.rows)
     }
 
     /// Rows of `prefix`, and the octets of their keys and values.
     pub(super) fn weigh(&self, prefix: &[u8]) -> Result<Held, StoreError> {
-        self.read(|| {
-            let mut held = Held::default();
-            for row in self.rows.scan_prefix(prefix) {
-                let (key, value) = row?;
-                let octets = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
-                held.rows = held.rows.saturating_add(1);
-                held.octets = held.octets.saturating_add(octets);
-            }
-            Ok(held)
-        })
+        let mut held = Held::default();
+        self.each(prefix, |key, value| {
+            let octets = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
+            held.rows = held.rows.saturating_add(1);
+            held.octets = held.octets.saturating_add(octets);
+        })?;
+        Ok(held)
     }
 
     pub(super) fn octets_on_disk(&self) -> Result<u64, StoreError> {
@@ -269,24 +294,43 @@ impl Embedded {
 
     /// Applies all changes or none of them, in order. They should not be [many](super::steps).
     pub(super) fn apply(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), StoreError> {
+        // Of each row the last is what counts.
+        let changes: HashMap<_, _> = changes.into_iter().map(|Change { key, value }| (key, value)).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut noted = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = *noted;
         let mut batch = sled::Batch::default();
-        for Change { key, value } in changes {
+        let _writing = self.health.writing();
+        for (key, value) in changes {
+            if counts(&key) {
+                if let Some(old) = guarded(|| self.rows.get(&key))? {
+                    sum.take_off(&key, &old);
+                }
+                if let Some(new) = &value {
+                    sum.add(&key, new);
+                }
+            }
             match value {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),
             }
         }
-        let _writing = self.health.writing();
-        guarded(|| self.rows.apply_batch(batch))
+        batch.insert(keys::sum(), sum.octets());
+        guarded(|| self.rows.apply_batch(batch))?;
+        *noted = sum;
+        Ok(())
     }
 
     /// Returns when everything that was applied is on disk.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         let number = self.last.load(Ordering::Relaxed).saturating_add(1);
+        let mark = [&number.to_be_bytes()[..], &[SUMMED]].concat();
         let _writing = self.health.writing();
         // Behind the batch in the log: where this is, the batch is.
         guarded(|| {
-            self.marks.insert(LAST, &number.to_be_bytes())?;
+            self.marks.insert(LAST, mark)?;
             self.db.flush()
         })?;
         // The engine leaves it to the kernel when the length of its file and the disk's own cache are written: what it
@@ -297,6 +341,27 @@ impl Embedded {
             .map_err(|error| StoreError::Failed(error.to_string()))?;
         self.last.store(number, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Refuses rows of which one is not as it was written. Reads them all.
+    pub(super) fn check_sum(&self) -> Result<(), StoreError> {
+        let altered = || StoreError::Altered { path: self.path.clone() };
+        (self.sum_of_rows()? == self.noted_sum()?).then_some(()).ok_or_else(altered)
+    }
+
+    /// Where there is none, it fits no rows.
+    fn noted_sum(&self) -> Result<Sum, StoreError> {
+        Ok(self.get(&keys::sum())?.and_then(|sum| Sum::read(&sum)).unwrap_or_default())
+    }
+
+    fn sum_of_rows(&self) -> Result<Sum, StoreError> {
+        let mut sum = Sum::default();
+        self.each(&[], |key, value| {
+            if counts(key) {
+                sum.add(key, value);
+            }
+        })?;
+        Ok(sum)
     }
 }
 
@@ -341,90 +406,13 @@ fn said(error: &sled::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, os::unix::fs::FileExt as _};
-
-    use super::*;
-    use crate::store::transfer_tests::options;
-
-    #[test]
-    fn another_schema_is_refused_by_name() {
-        let error_of = |schema: u32| {
-            let home = tempfile::tempdir().unwrap();
-            {
-                let kv = Embedded::open(&options(home.path())).unwrap();
-                let other = Some(codec::encode(&schema).unwrap());
-                kv.commit([Change { key: keys::schema(), value: other }]).unwrap();
-            }
-            Embedded::open(&options(home.path())).unwrap_err()
-        };
-        let error = error_of(SCHEMA + 1);
-        assert!(matches!(error, StoreError::TooNew { found: 3, known: 2, .. }), "{error}");
-        let error = error_of(SCHEMA - 1);
-        assert!(matches!(error, StoreError::TooOld { found: 1, known: 2, .. }), "{error}");
-    }
-
-    #[test]
-    fn a_store_that_is_open_is_locked() {
-        let home = tempfile::tempdir().unwrap();
-        let _held = Embedded::open(&options(home.path())).unwrap();
-        let error = Embedded::open(&options(home.path())).unwrap_err();
-        assert!(matches!(error, StoreError::Locked { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_damaged_store_is_an_error_that_names_its_directory() {
-        let home = tempfile::tempdir().unwrap();
-        {
-            let kv = Embedded::open(&options(home.path())).unwrap();
-            kv.commit([Change { key: b"Tx".to_vec(), value: Some(vec![1; 4096]) }]).unwrap();
-        }
-        // The configuration that sled checks by its sum before it believes anything else.
-        fs::write(home.path().join("conf"), b"segment_size: 7\nuse_compression: true\nversion: 0.99\n")
-            .unwrap();
-        let error = Embedded::open(&options(home.path())).unwrap_err();
-        assert!(matches!(error, StoreError::Unreadable { .. }), "{error}");
-        assert!(error.to_string().contains(&home.path().display().to_string()), "{error}");
-    }
-
-    /// Where the engine opens a damaged store and comes upon the damage later.
-    #[test]
-    fn damage_that_a_read_comes_upon_is_told_for_ever() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("data");
-        {
-            let kv = Embedded::open(&options(&path)).unwrap();
-            for number in 0..400_u32 {
-                let key = [b"S".as_slice(), &number.to_be_bytes()].concat();
-                kv.commit([Change { key, value: Some(vec![7; 300]) }]).unwrap();
-            }
-        }
-        // It reads its pages when they are asked for.
-        let kv = Embedded::open(&options(&path)).unwrap();
-        let log = File::options().write(true).open(path.join("db")).unwrap();
-        let length = usize::try_from(log.metadata().unwrap().len()).unwrap();
-        log.write_all_at(&vec![0xff; length], 0).unwrap();
-        let error = kv.scan(b"S", None, 1000).unwrap_err();
-        assert!(error.to_string().contains(DAMAGED), "{error}");
-        assert!(kv.health().trouble().unwrap().contains(DAMAGED));
-    }
-
-    #[test]
-    fn a_scan_stays_within_its_prefix_and_pages() {
-        let home = tempfile::tempdir().unwrap();
-        let kv = Embedded::open(&options(home.path())).unwrap();
-        let row = |key: &[u8]| Change { key: key.to_vec(), value: Some(Vec::new()) };
-        kv.commit([row(b"Sa1"), row(b"Sa2"), row(b"Sa3"), row(b"Sb1"), row(b"T")]).unwrap();
-        let keys = |rows: Vec<(Octets, Octets)>| rows.iter().map(|(key, _)| key.to_vec()).collect::<Vec<_>>();
-        assert_eq!(keys(kv.scan(b"Sa", None, 2).unwrap()), [b"Sa1", b"Sa2"]);
-        assert_eq!(keys(kv.scan(b"Sa", Some(b"Sa2"), 9).unwrap()), [b"Sa3"]);
-        assert_eq!(kv.count(b"S").unwrap(), 4);
-    }
-
-    #[test]
-    fn the_successor_carries() {
-        assert_eq!(successor(b"a"), Some(b"b".to_vec()));
-        assert_eq!(successor(&[7, 255]), Some(vec![8]));
-        assert_eq!(successor(&[255, 255]), None);
+impl Embedded {
+    /// Writes a row past the sum, as damage may leave one.
+    pub(super) fn alter(&self, key: &[u8], value: &[u8]) {
+        self.rows.insert(key, value).unwrap();
     }
 }
+
+#[cfg(test)]
+#[path = "embedded_tests.rs"]
+mod tests;

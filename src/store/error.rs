@@ -41,6 +41,12 @@ pub enum StoreError {
     )]
     Shortened { path: PathBuf, lost: u64, promised: u64 },
     #[error(
+        "the store in {path} was damaged: rows that it holds are not what was written last, and which ones is not known. \
+         `hubbub store export` saves what is left, and `hubbub store import` makes a store of that; some of those who \
+         subscribed, left or pinged may have to do so again"
+    )]
+    Altered { path: PathBuf },
+    #[error(
         "a row of table {table} cannot be read; with the hub stopped, `hubbub store export` names it and saves the others"
     )]
     Damaged { table: &'static str },

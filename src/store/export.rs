@@ -30,7 +30,7 @@ pub struct Exported {
     pub withheld: Tally,
     /// Rows that could not be read.
     pub lost: u64,
-    /// What is known to be gone besides them.
+    /// What is known to be gone besides them, or to be other than it was.
     pub cut: Option<StoreError>,
 }
 
@@ -63,6 +63,10 @@ pub fn export(
             }
             line(out, &row)?;
         }
+    }
+    // Where rows could not be read, it cannot be told.
+    if exported.cut.is_none() && exported.lost == 0 {
+        exported.cut = kv.check_sum().err();
     }
     line(out, &End { end: exported.rows.clone() })?;
     out.flush()?;

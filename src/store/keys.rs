@@ -71,7 +71,7 @@ pub enum Table {
     Members,
     /// group, seq → [`super::GroupPost`]
     GroupPosts,
-    /// kind, due time, primary key → nothing
+    /// kind, due time, primary key → nothing; and behind all of them the [sum](super::sum)
     Due,
 }
 
@@ -210,6 +210,11 @@ pub(super) fn schema() -> Vec<u8> {
 /// A large commit that is not wholly applied.
 pub(super) fn unfinished() -> Vec<u8> {
     key(Table::Meta, &[b"unfinished"])
+}
+
+/// The sum over all rows: behind whatever may be due, where no row is large.
+pub(super) fn sum() -> Vec<u8> {
+    key(Table::Due, &[&[u8::MAX]])
 }
 
 pub(super) fn by_topic(table: Table, topic: TopicId) -> Vec<u8> {

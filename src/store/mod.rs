@@ -12,7 +12,7 @@
 //! - Values carry a version byte (`codec`); a value that cannot be read is an error that names its table, not a panic.
 //! - One thread writes (`writer`); all commits that gathered while it flushed share the next flush.
 //! - After a write or a flush that failed nothing is acknowledged any more (`health`); a store that was shortened behind
-//!   our back is noticed (`acknowledged`).
+//!   our back is noticed (`acknowledged`), and one whose rows were altered when all of them are read (`sum`).
 //! - A commit is all or nothing however large it is (`steps`).
 //! - Rows under [`keys::Table::Due`] are hints; the due time inside the primary record is the truth.
 //! - A store that is made of another lies beside its place until it is whole (`siblings`).
@@ -52,6 +52,7 @@ mod rescue;
 mod siblings;
 mod steps;
 mod subscriptions;
+mod sum;
 mod topics;
 mod verify;
 mod writer;
@@ -153,6 +154,12 @@ impl Store {
         self.writer.submit(commit).await
     }
 
+    /// Returns when every commit that was handed in before is on disk, or has failed: one that was given up as stalled may
+    /// be written yet.
+    pub async fn settled(&self) -> Result<(), StoreError> {
+        self.writer.submit(Commit::new()).await
+    }
+
     /// A number that moves whenever a subscription was put or ended: who holds rows for a while compares it, and reads
     /// them again only if it moved.
     pub fn subscription_changes(&self) -> u64 {
@@ -247,6 +254,20 @@ impl Store {
     pub(crate) fn spoil_topic(&self, topic: crate::protocol::TopicId) {
         let key = keys::by_topic(Table::Topics, topic);
         self.kv.commit([embedded::Change { key, value: Some(vec![0xff]) }]).unwrap();
+    }
+
+    /// The same for the row of a subscription.
+    #[cfg(test)]
+    pub(crate) fn spoil_subscription(&self, pair: crate::protocol::PairId) {
+        let key = keys::by_pair(Table::Subscriptions, pair);
+        self.kv.commit([embedded::Change { key, value: Some(vec![0xff]) }]).unwrap();
+    }
+
+    /// A write that hangs, as far as anybody can tell, until the next one has ended.
+    #[cfg(test)]
+    pub(crate) fn hang(&self) {
+        let now = tokio::time::Instant::now().into_std();
+        *self.kv.health().since() = now.checked_sub(health::STALLED);
     }
 
     /// Stops the writer after everything submitted so far is on disk.

@@ -75,6 +75,8 @@ impl<'a> Pages<'a> {
                     self.after = rows.last().map(|(key, _)| key.to_vec());
                     Some(Ok(rows))
                 }
+                // Nobody will save what follows from other rows, and each look behind damage may take the engine a second.
+                Err(_same) if !EXPORTED.contains(&self.table) => Some(Err(self.end(&error))),
                 Err(_same) => Some(Err(self.step(&error))),
             },
         }
@@ -96,7 +98,14 @@ impl<'a> Pages<'a> {
                 return Lost::of(self.table, &last, format!("some rows behind it cannot be read: {error}"));
             }
         }
+        self.after = Some(last);
+        self.end(error)
+    }
+
+    /// Goes on no further.
+    fn end(&mut self, error: &StoreError) -> Lost {
         self.is_over = true;
+        let last = self.after.clone().unwrap_or_else(|| vec![self.table.byte()]);
         Lost::of(self.table, &last, format!("nothing behind it can be read: {error}"))
     }
 }

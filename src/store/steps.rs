@@ -60,6 +60,7 @@ mod tests {
     fn is_applied(kv: &Embedded) -> bool {
         let count = kv.count(b"E").unwrap();
         assert!(kv.get(&keys::unfinished()).unwrap().is_none());
+        kv.check_sum().unwrap();
         count == 4999 && kv.get(&[b'E', 0, 0, 0, 7]).unwrap().is_none()
     }
 

@@ -65,37 +65,50 @@ impl Store {
         Ok(self.kv.scan(&keys::by_topic(Table::Subscriptions, topic), None, at_most)?.len())
     }
 
-    /// Up to `limit` subscriptions of a topic in key order, after the given callback.
+    /// One of those who subscribe to a topic.
+    pub fn a_subscription(&self, topic: TopicId) -> Result<Option<Subscription>, StoreError> {
+        let mut after = None;
+        while let Some((callback, subscription)) = self.subscriptions(topic, after, 1)?.pop() {
+            if subscription.is_some() {
+                return Ok(subscription);
+            }
+            after = Some(callback);
+        }
+        Ok(None)
+    }
+
+    /// Up to `limit` subscriptions of a topic in key order, after the given callback; `None` for one that cannot be read,
+    /// which is no reason to keep the others from what is for them.
     pub fn subscriptions(
         &self,
         topic: TopicId,
         after: Option<CallbackId>,
         limit: usize,
-    ) -> Result<Vec<(CallbackId, Subscription)>, StoreError> {
+    ) -> Result<Vec<(CallbackId, Option<Subscription>)>, StoreError> {
         let after = after.map(|callback| keys::by_pair(Table::Subscriptions, PairId { topic, callback }));
         let rows = self.kv.scan(&keys::by_topic(Table::Subscriptions, topic), after.as_deref(), limit)?;
         rows.iter()
             .map(|(key, value)| {
                 let callback =
                     read_callback(key).ok_or(StoreError::Damaged { table: Table::Subscriptions.name() })?;
-                Ok((callback, codec::decode(Table::Subscriptions, value)?))
+                Ok((callback, codec::decode(Table::Subscriptions, value).ok()))
             })
             .collect()
     }
 
-    /// Up to `limit` subscriptions of all topics in key order, after the given one.
+    /// Up to `limit` subscriptions of all topics in key order, after the given one; `None` for one that cannot be read.
     pub fn all_subscriptions(
         &self,
         after: Option<PairId>,
         limit: usize,
-    ) -> Result<Vec<(PairId, Subscription)>, StoreError> {
+    ) -> Result<Vec<(PairId, Option<Subscription>)>, StoreError> {
         let after = after.map(|pair| keys::by_pair(Table::Subscriptions, pair));
         let rows = self.kv.scan(&[Table::Subscriptions.byte()], after.as_deref(), limit)?;
         rows.iter()
             .map(|(key, value)| {
                 let pair =
                     read_pair(key).ok_or(StoreError::Damaged { table: Table::Subscriptions.name() })?;
-                Ok((pair, codec::decode(Table::Subscriptions, value)?))
+                Ok((pair, codec::decode(Table::Subscriptions, value).ok()))
             })
             .collect()
     }
@@ -113,10 +126,13 @@ impl Store {
                 .map(|topic| PairId { topic, callback: CallbackId::from_bytes([u8::MAX; 16]) })
                 .map(|last| keys::by_pair(Table::Subscriptions, last));
             let rows = self.kv.scan(&[Table::Subscriptions.byte()], behind.as_deref(), 1)?;
-            let Some((_, value)) = rows.first() else { break };
-            let subscription: Subscription = codec::decode(Table::Subscriptions, value)?;
-            found.push((subscription.topic.id(), subscription.topic.clone()));
-            after = Some(subscription.topic.id());
+            let Some((key, _)) = rows.first() else { break };
+            let damaged = StoreError::Damaged { table: Table::Subscriptions.name() };
+            let topic = read_pair(key).ok_or(damaged)?.topic;
+            after = Some(topic);
+            if let Some(subscription) = self.a_subscription(topic)? {
+                found.push((topic, subscription.topic));
+            }
         }
         Ok(found)
     }

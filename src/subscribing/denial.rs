@@ -103,6 +103,7 @@ impl Subscribing {
         let accepted_at = self.stamp(pair)?;
         self.under_way.overtake(pair, accepted_at);
         let intent = PendingIntent::renewing(&subscription, self.parts.clock.now());
+        let _changing = self.pending.changing().await;
         self.put_denial(pair, PendingIntent { accepted_at, ..intent }, was, reason).await?;
         if pending.is_none() {
             self.pending.add(&subscription.callback.host_key());
@@ -129,7 +130,7 @@ impl Subscribing {
         info!(topic = intent.topic.as_str(), callback = %intent.callback, reason, "subscription denied");
         let intent = PendingIntent { due_at: now, attempts: 0, denied: Some(reason.to_owned()), ..intent };
         commit.push(Record::IntentPut { pair, intent, was });
-        store.commit(commit).await?;
+        self.commit(commit).await?;
         self.poke.due(now);
         self.parts.distribution.release(pair).await
     }

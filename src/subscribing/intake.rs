@@ -78,22 +78,19 @@ impl Subscribing {
         let host = request.callback.host_key();
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let old = store.intent(pair)?;
+        let _changing = self.pending.changing().await;
         // What replaces a request has its place.
         let place = match old {
-            Some(_) => Ok(None),
-            None => self
-                .pending
-                .count(&host, self.parts.per_callback_host)
-                .map(Some)
-                .ok_or(Unaccepted::TooManyForHost),
-        }?;
+            Some(_) => None,
+            None => Some(self.pending.count(&host, self.room_for(pair)).ok_or(Unaccepted::TooManyForHost)?),
+        };
         let delay = self.parts.verification.delay;
         // After the answer is flushed and the subscriber had a moment to note it (S35).
         let due_at = self.parts.clock.now().after(delay);
         let intent = pending(request, self.stamp(pair)?, due_at);
         let hold = self.hold_until(pair, &intent)?;
         let was = old.as_ref().map(|old| old.due_at);
-        store.commit(Record::IntentPut { pair, intent, was }.into()).await?;
+        self.commit(Record::IntentPut { pair, intent, was }.into()).await?;
         if let Some(place) = place {
             place.keep();
         }
@@ -103,6 +100,18 @@ impl Subscribing {
         }
         self.poke.due(due_at);
         Ok(Accepted::Pending)
+    }
+
+    /// Whether the pair has a subscription that runs. A store that cannot be read knows of none.
+    pub fn is_subscribed(&self, pair: PairId) -> bool {
+        let found = self.parts.store.subscription(pair).ok().flatten();
+        found.is_some_and(|found| found.is_active_at(self.parts.clock.now()))
+    }
+
+    /// How many requests may wait for a callback host so that one for this pair is let in: whoever is there already is not
+    /// kept from renewing or leaving by those who are not.
+    fn room_for(&self, pair: PairId) -> usize {
+        if self.is_subscribed(pair) { usize::MAX } else { self.parts.per_callback_host }
     }
 
     /// When a request, or the operator's word, counts as accepted: later than all that is known of its pair, even within
@@ -155,7 +164,7 @@ impl Subscribing {
         let host = intent.callback.host_key();
         // Whoever may be flooded by one kind of request may be so by the other (X03); but a renewal is not kept out by
         // another request for its own pair.
-        let at_most = if is_counted { usize::MAX } else { self.parts.per_callback_host };
+        let at_most = if is_counted { usize::MAX } else { self.room_for(pair) };
         let Some(_counted) = self.pending.count(&host, at_most) else {
             return Err(Unaccepted::TooManyForHost);
         };

@@ -49,7 +49,7 @@ impl Subscribing {
             info!(topic = subscription.topic.as_str(), callback = %subscription.callback, "lease ended");
             self.parts.metrics.leases_ended.inc();
             let ended = Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due };
-            store.commit(ended.into()).await?;
+            self.commit(ended.into()).await?;
             self.shares.ended(&subscription.callback);
             return Ok(());
         }
@@ -71,7 +71,8 @@ impl Subscribing {
         };
         let next_due = next.lease_due();
         commit.push(Record::SubscriptionPut { pair, subscription: next, was: Some(lease_due) });
-        store.commit(commit).await?;
+        let _changing = self.pending.changing().await;
+        self.commit(commit).await?;
         if is_free {
             self.pending.add(&host);
         }

@@ -79,7 +79,7 @@ pub struct Subscribing {
     parts: Parts,
     leases: LeaseRules,
     pending: PendingCounts,
-    shares: Shares,
+    shares: Arc<Shares>,
     /// Synchronous verifications under way (S13).
     sync: Semaphore,
     under_way: UnderWay,
@@ -92,11 +92,13 @@ impl Subscribing {
     /// Counts what is pending; reads the store.
     pub async fn new(parts: Parts) -> Result<Arc<Self>, StoreError> {
         let pending = PendingCounts::load(&parts.store).await?;
+        let shares: Arc<Shares> = Arc::default();
+        parts.distribution.tell_of_departures(Arc::<Shares>::clone(&shares));
         let LeaseConfig { min, default, max, refresh_at } = parts.lease;
         Ok(Arc::new(Self {
             leases: LeaseRules { min, default, max, refresh_at },
             pending,
-            shares: Shares::default(),
+            shares,
             // Not all of them: who waits for an answer must not hold up those who do not.
             sync: Semaphore::new(parts.verification.concurrency.div_ceil(2)),
             under_way: UnderWay::default(),

@@ -89,7 +89,8 @@ impl Subscribing {
         is_done: bool,
         next_lease: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        self.parts.store.commit(commit).await?;
+        let _changing = self.pending.changing().await;
+        self.commit(commit).await?;
         if let Some(due) = next_lease {
             self.lease_poke.due(due);
         }
@@ -97,6 +98,11 @@ impl Subscribing {
             self.pending.remove(&intent.callback.host_key());
         }
         self.release(pair, intent).await
+    }
+
+    /// A commit behind which something is counted. Where it fails nobody knows whether it will be found in the store.
+    pub(super) async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        self.parts.store.commit(commit).await.inspect_err(|_unknown| self.pending.doubt())
     }
 
     fn subscription(

@@ -28,6 +28,7 @@ use tracing::{debug, warn};
 
 use super::{Subscribing, hosts::host_id};
 use crate::{
+    distribution::Departures,
     protocol::{CallbackUrl, PairId},
     store::{Store, StoreError, Subscription},
 };
@@ -127,10 +128,10 @@ impl Shares {
     }
 
     /// Adds a page to the count that is under way, which after the last page takes the place of the one before.
-    fn add(&self, page: &[(PairId, Subscription)], is_last: bool) {
+    fn add(&self, page: &[(PairId, Option<Subscription>)], is_last: bool) {
         let mut tables = self.lock();
         let Some(mut next) = tables.1.take() else { return };
-        for (_, subscription) in page {
+        for subscription in page.iter().filter_map(|(_, subscription)| subscription.as_ref()) {
             next.change(host_id(&subscription.callback), |count| count.saturating_add(1));
         }
         if is_last {
@@ -142,6 +143,12 @@ impl Shares {
 
     fn lock(&self) -> MutexGuard<'_, (Table, Option<Table>)> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Departures for Shares {
+    fn left(&self, callback: &CallbackUrl) {
+        self.ended(callback);
     }
 }
 

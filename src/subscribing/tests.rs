@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
@@ -58,12 +59,13 @@ struct Scene {
 impl Scene {
     /// With a 0.3 subscription, whose lease is so many seconds.
     async fn set(lease: u64) -> Self {
+        Self::set_on(lease, std::time::Duration::ZERO).await
+    }
+
+    /// On a disk to which a commit takes so long.
+    async fn set_on(lease: u64, gather: std::time::Duration) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let options = StoreOptions {
-            path: home.path().join("data"),
-            cache_bytes: 16 << 20,
-            gather: std::time::Duration::ZERO,
-        };
+        let options = StoreOptions { path: home.path().join("data"), cache_bytes: 16 << 20, gather };
         let store = Store::open(&options).unwrap();
         let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
         let callback = Arc::new(Asked { status: AtomicU16::new(200), times: AtomicU16::new(0) });
@@ -321,4 +323,73 @@ async fn v19_who_was_never_asked_is_asked_before_the_lease_ends() {
         assert_eq!(scene.asked(), 2);
         assert_eq!(scene.subscription().is_some(), is_kept);
     }
+}
+
+/// A disk that hangs for longer than anybody waits, and then writes: what was given up is counted, as it is there.
+#[tokio::test]
+async fn x03_what_is_written_after_it_was_given_up_counts() {
+    let scene = Scene::set_on(864_000, std::time::Duration::from_millis(1500)).await;
+    let other = request_for("http://site.example/other", "http://reader.example/cb", "");
+    let (pair, host) = (other.pair(), other.callback.host_key());
+    let stop = CancellationToken::new();
+    let counting = Tasks::new().spawn(Arc::clone(&scene.room).count_pending(stop.clone()));
+    let until = async |count: usize| {
+        while scene.room.pending.of(&host) != count {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    {
+        let mut accepted = std::pin::pin!(scene.room.accept(other));
+        // As far as to the commit.
+        tokio::select! {
+            biased;
+            done = &mut accepted => panic!("the disk is slow: {done:?}"),
+            () = std::future::ready(()) => {}
+        }
+        scene.store.hang();
+        let given_up = accepted.await;
+        assert!(matches!(given_up, Err(Unaccepted::Store(StoreError::Stalled))), "{given_up:?}");
+    }
+    assert_eq!(scene.room.pending.of(&host), 0);
+    until(1).await;
+    assert!(scene.store.intent(pair).unwrap().is_some());
+
+    // The other way about: it is gone, and counted no longer.
+    let intent = scene.store.intent(pair).unwrap().unwrap();
+    {
+        let mut ended = std::pin::pin!(scene.room.give_up(pair, &intent, false));
+        tokio::select! {
+            biased;
+            done = &mut ended => panic!("the disk is slow: {done:?}"),
+            () = std::future::ready(()) => {}
+        }
+        scene.store.hang();
+        assert!(ended.await.is_err());
+    }
+    assert_eq!(scene.room.pending.of(&host), 1);
+    until(0).await;
+    assert!(scene.store.intent(pair).unwrap().is_none());
+    stop.cancel();
+    counting.await.unwrap().unwrap();
+}
+
+/// Strangers had the host's share of what may wait.
+#[tokio::test]
+async fn x03_who_subscribes_already_renews_whatever_waits_for_its_host() {
+    let scene = Scene::set(864_000).await;
+    let ask = async |topic: usize| {
+        let topic = format!("http://site.example/{topic}");
+        scene.room.accept(request_for(&topic, "http://reader.example/cb", "")).await
+    };
+    // With the one subscription these are as many as may be; the host's pending ones are bounded likewise.
+    for topic in 0..9 {
+        assert_eq!(ask(topic).await.unwrap(), Accepted::Pending);
+    }
+    let host = request("").callback.host_key();
+    let place = scene.room.pending.count(&host, 10).unwrap();
+    assert!(scene.room.pending.count(&host, 10).is_none());
+    for verify in ["async", "sync"] {
+        scene.room.accept(request(&format!("hub.verify={verify}"))).await.unwrap();
+    }
+    drop(place);
 }

@@ -154,6 +154,7 @@ pub struct Metrics {
     pub secrets_in_clear: Counter,
     pub publications: Counter,
     pub leases_ended: Counter,
+    pub unreadable_rows: Counter,
     pub fan_outs_running: Gauge,
     pub deliveries_in_flight: Gauge,
     pub fan_out_seconds: Histogram,
@@ -176,6 +177,7 @@ impl Default for Metrics {
             secrets_in_clear: Counter::default(),
             publications: Counter::default(),
             leases_ended: Counter::default(),
+            unreadable_rows: Counter::default(),
             fan_outs_running: Gauge::default(),
             deliveries_in_flight: Gauge::default(),
             fan_out_seconds: Histogram::new([0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0]),
@@ -201,6 +203,11 @@ impl Default for Metrics {
         );
         registry.register("publications", "Publications made", metrics.publications.clone());
         registry.register("leases_ended", "Leases that ran out", metrics.leases_ended.clone());
+        registry.register(
+            "unreadable_rows",
+            "Subscriptions that were passed over because they cannot be read",
+            metrics.unreadable_rows.clone(),
+        );
         registry.register("fan_outs_running", "Fan-outs under way", metrics.fan_outs_running.clone());
         registry.register(
             "deliveries_in_flight",

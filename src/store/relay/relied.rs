@@ -45,7 +45,7 @@ impl Checking<'_> {
                 first(self.is_of_account(row.account)?, || self.has_targets(*slap, row.targets))
             }
             RelayRow::Targets { slap, index, .. } => {
-                let Some(slap) = self.0.get(&keys::of(Table::Outgoing, &[slap.as_bytes()]))? else {
+                let Some(slap) = self.kv.get(&keys::of(Table::Outgoing, &[slap.as_bytes()]))? else {
                     return Ok(Some("its slap is missing"));
                 };
                 let slap: OutgoingSlap = codec::decode(Table::Outgoing, &slap)?;
@@ -68,7 +68,7 @@ impl Checking<'_> {
     }
 
     fn has_targets(&self, slap: SlapId, targets: u16) -> Finding {
-        let found = self.0.count(&keys::of(Table::Targets, &[slap.as_bytes()]))?;
+        let found = self.kv.count(&keys::of(Table::Targets, &[slap.as_bytes()]))?;
         Ok((found < u64::from(targets)).then_some("some of its targets are missing"))
     }
 }

@@ -78,4 +78,11 @@ async fn a_day_back_over_a_restart_leaves_nothing_waiting_for_a_day() {
     scene.faults.shift_clock(-DAY);
     scene.stage.hub.restart().await;
     scene.is_made_good("before").await;
+    let (_, said) = scene.stage.hub.end().await;
+    let told: Vec<_> = said.lines().filter(|line| line.contains("the clock is behind")).collect();
+    let [told] = told[..] else { panic!("once: {said}") };
+    // As far as it was set back, but for the seconds of the test.
+    let behind = told.split("\"behind_seconds\":").nth(1).and_then(|rest| rest.split(',').next());
+    let behind: i64 = behind.unwrap().parse().unwrap();
+    assert!((DAY - 60..=DAY).contains(&behind), "{told}");
 }

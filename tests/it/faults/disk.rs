@@ -190,6 +190,66 @@ async fn a_delivery_under_way_ends_well_on_a_disk_that_fails() {
     assert!(slow.attempts().len() <= 3, "{:?}", slow.attempts());
 }
 
+/// A service manager that starts it anew is all the help there is: the store is opened again, and all is well.
+#[tokio::test]
+async fn a_hub_whose_store_has_failed_ends_with_1_before_long() {
+    let faults = Faults::new();
+    let mut stage = Stage::set().await;
+    let (topic, callback) = stage.subscribed("/text").await;
+    stage.hub.end().await;
+    stage.hub.live_under(Some(faults.conditions()));
+    stage.hub.restart().await;
+    faults.fail_writes(Errno::NOSPC.raw_os_error());
+    // At most ten seconds until somebody wants to note something, and then eight tries.
+    let ended = stage.hub.gives_up(Duration::from_mins(1)).await.expect(1);
+    assert!(ended.stderr.contains("background task keeps failing"), "{ended:?}");
+    assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+    faults.fail_writes(0);
+    stage.hub.restart().await;
+    stage.got_only(0, &topic, &callback).await;
+}
+
+/// A fan-out that cannot note what became of somebody waits for the disk with everybody else, and sends nobody anything
+/// over and over meanwhile.
+#[tokio::test]
+async fn a_fan_out_that_meets_a_disk_that_hangs_goes_on_when_it_answers() {
+    let faults = Faults::new();
+    let mut stage = Stage::set().await;
+    let topic = stage.publisher.topic("/text");
+    let callbacks: Vec<Callback> =
+        (0..8).map(|index| stage.subscriber.callback(&format!("/cb/{index}"))).collect();
+    stage.hub.end().await;
+    stage.hub.live_under(Some(faults.conditions()));
+    stage.hub.restart().await;
+    for callback in &callbacks {
+        stage.subscribe_03(&topic, callback).await;
+    }
+    // Nobody is settled before it has an answer, and so its wait is what cannot be noted.
+    let gate = Gate::closed();
+    callbacks[0].reply([Reply::Held(gate.clone())]);
+    put(&topic, "news");
+    stage.ping(&topic).await;
+    callbacks[0].attempted(1).await;
+    faults.hang_syncs(true);
+    assert_degraded(&stage, &topic, &callbacks[0], "a write has taken more than 10 seconds").await;
+    for callback in &callbacks[1..] {
+        callback.delivered(1).await;
+    }
+    let sent = |callbacks: &[Callback]| callbacks.iter().map(|one| one.attempts().len()).collect::<Vec<_>>();
+    assert!(sent(&callbacks).iter().all(|count| *count == 1), "{:?}", sent(&callbacks));
+    faults.hang_syncs(false);
+    gate.open();
+    put(&topic, "later");
+    let again = async { while stage.hub.post(&Form::publish(&topic)).await.status != 204 {} };
+    tokio::time::timeout(Duration::from_secs(20), again).await.unwrap();
+    for callback in &callbacks {
+        callback.delivered_where("later", |one| one.body == "later").await;
+        let bodies: Vec<_> = callback.deliveries().iter().map(|one| one.body.clone()).collect();
+        assert!(bodies.is_sorted_by_key(|body| *body == "later"), "in order: {bodies:?}");
+        assert!(bodies.len() <= 3, "at most a batch is sent again: {bodies:?}");
+    }
+}
+
 /// Mounted where nobody else sees it. This needs to be root, or to be a user whom file modes bind.
 #[tokio::test]
 async fn a_read_only_folder_is_refused_by_name() {

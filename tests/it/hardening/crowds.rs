@@ -1,11 +1,11 @@
 //! Ten thousand callbacks on one host: while they subscribe, while they are dead, and when they are back.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use tokio::task::JoinSet;
 
 use super::siege::{SMALL, Siege, head};
-use crate::harness::{Form, Page, Subscriber, Wire};
+use crate::harness::{Form, Page, Reply, Subscriber, Wire};
 
 const CROWD: usize = 10_000;
 /// Connections on which the crowd subscribes.
@@ -89,6 +89,18 @@ async fn x03_one_host_has_its_share_of_subscriptions_and_no_more() {
     siege.stage.accept_sync(&Form::unsubscribe(&topic, &callbacks[1])).await;
     siege.stage.subscribe_03(&topic, &callbacks[5]).await;
     siege.stage.hub.post(&Form::subscribe(&topic, &callbacks[6]).sync()).await.expect(429);
+    // One that is gone by its own word makes room as one that left.
+    callbacks[2].always_reply(Reply::Status(410));
+    topic.put(Page::text("to all but one"));
+    siege.stage.ping(&topic).await;
+    // It is said before it is written. All were counted anew a moment ago, and will not be for minutes.
+    siege.stage.hub.logged("subscription ended: 410").await;
+    let let_in = async {
+        let form = Form::subscribe(&topic, &callbacks[6]).sync();
+        while siege.stage.hub.post(&form).await.status != 204 {}
+    };
+    tokio::time::timeout(Duration::from_secs(20), let_in).await.unwrap();
+    siege.stage.accept_sync(&Form::unsubscribe(&topic, &callbacks[6])).await;
 
     siege.stage.hub.end().await;
     siege.stage.hub.restart().await;

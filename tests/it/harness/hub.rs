@@ -15,7 +15,7 @@ use url::Url;
 
 use super::{
     client::{Answer, Client, Form},
-    program::Program,
+    program::{Ended, Program},
     wait::PATIENCE,
 };
 
@@ -204,6 +204,11 @@ impl HubUnderTest {
     /// kill -9.
     pub(crate) fn kill_9(&mut self) {
         self.running.take().expect("the hub runs").program.kill_9();
+    }
+
+    /// Waits until the hub ends by itself.
+    pub(crate) async fn gives_up(&mut self, within: Duration) -> Ended {
+        self.running.take().expect("the hub runs").program.result_within(within).await
     }
 
     /// Asks the hub to stop, by a signal; fails unless it ends with 0 before the deadline.

@@ -9,6 +9,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use rustix::{
@@ -16,7 +17,7 @@ use rustix::{
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid},
 };
 
-use super::wait::Board;
+use super::wait::{Board, PATIENCE};
 
 /// Lines kept of each stream; a test that needs all of them asks whether any was forgotten.
 const KEPT: usize = 20_000;
@@ -121,7 +122,14 @@ impl Program {
 
     /// Waits for its end.
     pub(crate) async fn result(self) -> Ended {
+        self.result_within(PATIENCE).await
+    }
+
+    /// Waits for an end that takes its time.
+    pub(crate) async fn result_within(self, within: Duration) -> Ended {
         let mut program = self;
+        let is_over = |printed: &Printed| printed.is_over().then_some(());
+        program.printed.find_within(within, "the program to end", is_over).await;
         let code = program.ended().await.code();
         let (stdout, stderr) = (program.stdout(), program.stderr());
         Ended { code, stdout, stderr }

@@ -32,14 +32,24 @@ impl<T> Board<T> {
     }
 
     /// Waits until `find` finds something, and fails with `what` if it has not within [`PATIENCE`].
-    pub(crate) async fn find<R>(&self, what: &str, mut find: impl FnMut(&T) -> Option<R>) -> R {
+    pub(crate) async fn find<R>(&self, what: &str, find: impl FnMut(&T) -> Option<R>) -> R {
+        self.find_within(PATIENCE, what, find).await
+    }
+
+    /// The same for what takes long by itself.
+    pub(crate) async fn find_within<R>(
+        &self,
+        within: Duration,
+        what: &str,
+        mut find: impl FnMut(&T) -> Option<R>,
+    ) -> R {
         let mut found = None;
         let mut receiver = self.0.subscribe();
         let waiting = receiver.wait_for(|value| {
             found = find(value);
             found.is_some()
         });
-        assert!(timeout(PATIENCE, waiting).await.is_ok(), "waited {PATIENCE:?} in vain for {what}");
+        assert!(timeout(within, waiting).await.is_ok(), "waited {within:?} in vain for {what}");
         found.unwrap()
     }
 

@@ -23,6 +23,8 @@ use crate::{
     },
 };
 
+mod unreadable;
+
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 const HOUR: Duration = Duration::from_hours(1);
 
