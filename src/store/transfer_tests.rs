@@ -226,7 +226,7 @@ async fn a_row_that_is_as_it_was_before_its_last_change_is_noticed_and_all_are_s
     // A compaction would make the sum right, and the row stay wrong.
     let error = compact(&options(&old), false).await.unwrap_err();
     assert!(matches!(error, CompactError::Store(StoreError::Altered { .. })), "{error}");
-    assert_eq!(imported(&new, &text).await.unwrap().rows.total(), 15);
+    assert_eq!(imported(&new, &text).await.unwrap().rows.total(), 30);
     assert_eq!(verify(&options(&new), |lost| panic!("{lost}")).unwrap().cut.map(|cut| cut.to_string()), None);
 }
 
