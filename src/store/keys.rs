@@ -71,7 +71,7 @@ pub enum Table {
     Members,
     /// group, seq → [`super::GroupPost`]
     GroupPosts,
-    /// kind, due time, primary key → nothing; and behind all of them the [sum](super::sum)
+    /// kind, due time, primary key → nothing; and behind all of them the sum over the rows
     Due,
 }
 
