@@ -134,6 +134,12 @@ impl Relay {
         if Read::is_blocked(&arrived.account, &names) {
             return Ok(blocked().into());
         }
+        // Nor is what its author has sent before: a feed of a group shows it to everybody.
+        let replay = read.entry.replay_key(&arrived.account.name, &author.subject);
+        let store = &self.parts.store;
+        if store.is_writable() && store.seen(arrived.id, replay.0)?.is_some() {
+            return Ok(Answer::Taken.into());
+        }
         // Counted when it is shown whose it is: anybody could use up what somebody else may send.
         if let Err(wait) = self.limits.by_author(author.subject.id()) {
             return Ok(Answer::TooMany { wait }.into());

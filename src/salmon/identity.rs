@@ -170,7 +170,8 @@ impl Claims {
             return Judgement::NotAbout;
         }
         // A site may act on a name that we cannot read; only its own host may have given it.
-        let denied = self.opaque.iter().find(|name| !descriptor.has_name(name));
+        let is_given = |name: &&String| descriptor.has_name(name) && is_free_of_hosts(name, &looked_up.host);
+        let denied = self.opaque.iter().find(|name| !is_given(name));
         if let Some(name) = denied {
             return Judgement::Denied(name.clone());
         }
@@ -187,9 +188,45 @@ impl Claims {
     }
 }
 
+/// Whether a name that we cannot read is nobody else's to another reader: `https:/bob.example/` is Bob's to a browser, and a
+/// `tag:` is whose it says.
+fn is_free_of_hosts(name: &str, host: &str) -> bool {
+    let Some((scheme, rest)) = name.trim().split_once(':') else { return !name.contains(['@', '/']) };
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" | "https" | "acct" | "mailto" => false,
+        "tag" => {
+            let authority = rest.split(',').next().unwrap_or_default();
+            let owner = authority.rsplit('@').next().unwrap_or_default();
+            let bare = host.split(':').next().unwrap_or_default();
+            owner.eq_ignore_ascii_case(bare) && !bare.is_empty()
+        }
+        _ => !rest.contains(['@', '/']),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_we_cannot_read_is_nobody_elses_to_other_readers() {
+        for (name, is_free) in [
+            ("tag:evil.example,2026:1", true),
+            ("tag:mallory@evil.example,2026:1", true),
+            ("urn:uuid:0", true),
+            ("mallory", true),
+            ("tag:bob.example,2026:1", false),
+            ("tag:evil.example@bob.example,2026:1", false),
+            ("https:/bob.example/user/1", false),
+            ("HTTPS://x@bob.example/user/1", false),
+            ("acct:a@b@bob.example", false),
+            ("bob@bob.example/", false),
+            ("//bob.example/user/1", false),
+            ("gopher://bob.example/", false),
+        ] {
+            assert_eq!(is_free_of_hosts(name, "evil.example:8443"), is_free, "{name}");
+        }
+    }
 
     #[test]
     fn a_name_has_one_spelling_and_one_host() {
