@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::{debug, warn};
 
 use super::{
-    Relay,
+    PAUSE, Relay,
     answer::Answer,
     reading::Read,
     receive::{Arrived, Verdict},
@@ -28,8 +28,6 @@ use crate::{
 const PAGE: usize = 256;
 /// Until whoever is not the first in its lane is looked at again.
 const BEHIND: Duration = Duration::from_mins(1);
-/// How long a store that fails is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
 
 type Id = [u8; 16];
 

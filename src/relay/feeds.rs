@@ -24,8 +24,6 @@ use crate::{
 
 /// What a feed is served as.
 pub const MEDIA_TYPE: &str = "application/atom+xml";
-/// Accounts that are read at a time.
-const PAGE: usize = 256;
 
 /// A feed as it is served.
 #[derive(Debug, Clone)]
@@ -159,19 +157,15 @@ pub(super) fn is_kept(account: &Account) -> bool {
 
 /// The addresses of all feeds that are kept, under either scheme.
 fn addresses(store: &Store) -> Result<HashMap<TopicId, NameId>, StoreError> {
-    let (mut all, mut after) = (HashMap::new(), None);
-    loop {
-        let page = store.accounts(after, PAGE)?;
-        for (id, account) in page.iter().filter(|(_, account)| is_kept(account)) {
+    let mut all = HashMap::new();
+    store.each_account(|id, account| {
+        if is_kept(account) {
             let feed = TopicUrl::parse(&account.feed).ok();
             let twin = feed.as_ref().and_then(TopicUrl::twin);
-            all.extend(feed.into_iter().chain(twin).map(|feed| (feed.id(), *id)));
+            all.extend(feed.into_iter().chain(twin).map(|feed| (feed.id(), id)));
         }
-        match page.last() {
-            Some((id, _)) if page.len() == PAGE => after = Some(*id),
-            _ => return Ok(all),
-        }
-    }
+    })?;
+    Ok(all)
 }
 
 fn escaped(text: &str) -> String {

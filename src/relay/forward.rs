@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, warn};
 
-use super::{Relay, callback::Told};
+use super::{PAUSE, Relay, callback::Told};
 use crate::{
     agenda::Work,
     clock::Timestamp,
@@ -14,8 +14,6 @@ use crate::{
     telemetry::Forwarded,
 };
 
-/// How long a store that fails is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
 /// Until a lane for whose site there was no room is looked at again.
 const CROWDED: Duration = Duration::from_secs(2);
 /// Between tries once the schedule is over.
@@ -59,25 +57,45 @@ impl Relay {
                 self.go_on(account, lane, Some(seq)).await
             }
             Told::Crowded => {
-                let pause = self.parts.random.jitter(CROWDED, 0.5);
-                let due_at = self.parts.clock.now().after(pause);
-                self.wait(account, lane, LaneState { due_at, ..state }).await
+                let state = self.crowded_out(state);
+                self.wait(account, lane, state).await
             }
             Told::Later { wish, why } => {
                 let now = self.parts.clock.now();
-                let since = state.since.unwrap_or(now);
-                if now.since(since) >= self.parts.salmon.give_up {
+                if self.has_had_its_time(&state, now) {
                     warn!(account = %account, attempts = state.attempts, "a site was not told of a slap: given up");
                     self.parts.metrics.forwards.add(Forwarded::GaveUp);
                     return self.go_on(account, lane, Some(seq)).await;
                 }
-                let attempts = state.attempts.saturating_add(1);
-                let due_at = self.next_try(attempts, now).max(now.after(wish.unwrap_or_default()));
-                debug!(account = %account, attempts, %why, "a site is told of a slap later");
-                let last = Some(why.label().into_owned());
-                self.wait(account, lane, LaneState { due_at, attempts, since: Some(since), last }).await
+                let state = self.failed_once_more(&state, wish, Some(why.label().into_owned()), now);
+                debug!(account = %account, state.attempts, %why, "a site is told of a slap later");
+                self.wait(account, lane, state).await
             }
         }
+    }
+
+    /// A lane for whose first there was no room.
+    pub(super) fn crowded_out(&self, state: LaneState) -> LaneState {
+        let due_at = self.parts.clock.now().after(self.parts.random.jitter(CROWDED, 0.5));
+        LaneState { due_at, ..state }
+    }
+
+    /// Whether the first of a lane has been tried for as long as it is tried.
+    pub(super) fn has_had_its_time(&self, state: &LaneState, now: Timestamp) -> bool {
+        now.since(state.since.unwrap_or(now)) >= self.parts.salmon.give_up
+    }
+
+    /// A lane whose first failed once more, with what the peer wishes and how it went.
+    pub(super) fn failed_once_more(
+        &self,
+        state: &LaneState,
+        wish: Option<Duration>,
+        last: Option<String>,
+        now: Timestamp,
+    ) -> LaneState {
+        let attempts = state.attempts.saturating_add(1);
+        let due_at = self.next_try(attempts, now).max(now.after(wish.unwrap_or_default()));
+        LaneState { due_at, attempts, since: Some(state.since.unwrap_or(now)), last }
     }
 
     /// When the try after `attempts` failed ones is due.

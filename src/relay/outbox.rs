@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tracing::{debug, warn};
 
 use super::{
-    Relay,
+    PAUSE, Relay,
     deliver::{Heard, Trying},
 };
 use crate::{
@@ -16,10 +16,6 @@ use crate::{
     telemetry::Sent,
 };
 
-/// How long a store that fails is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Until a lane for whose host there was no room is looked at again.
-const CROWDED: Duration = Duration::from_secs(2);
 /// Tries of a target that are remembered.
 const MOST_TRIES: usize = 16;
 /// How long a site may ask after an entry of which nothing is left to do.
@@ -82,15 +78,13 @@ impl Relay {
     ) -> Result<(), StoreError> {
         let First { lane, seq, slap, index } = first;
         let now = self.parts.clock.now();
-        let since = state.since.unwrap_or(now);
         let (counted, verdict) = match heard {
             Heard::Crowded => {
-                let due_at = now.after(self.parts.random.jitter(CROWDED, 0.5));
-                return self.wait_outward(lane, LaneState { due_at, ..state }, Commit::new()).await;
+                return self.wait_outward(lane, self.crowded_out(state), Commit::new()).await;
             }
             Heard::Delivered => (Sent::Delivered, Some(TargetState::Delivered)),
             Heard::Refused => (Sent::Refused, Some(TargetState::GaveUp)),
-            Heard::Later { .. } if now.since(since) >= self.parts.salmon.give_up => {
+            Heard::Later { .. } if self.has_had_its_time(&state, now) => {
                 (Sent::GaveUp, Some(TargetState::GaveUp))
             }
             Heard::Later { .. } => (Sent::Later, None),
@@ -102,12 +96,10 @@ impl Relay {
             let commit = RelayRecord::TargetPut { slap, index, target }.into();
             self.go_on_outward(lane, Some(seq), commit).await?;
         } else {
-            let attempts = state.attempts.saturating_add(1);
             let wish = if let Heard::Later { wish } = heard { wish } else { None };
-            let due_at = self.next_try(attempts, now).max(now.after(wish.unwrap_or_default()));
             let last = target.tries.last().map(|made| made.outcome.clone());
+            let state = self.failed_once_more(&state, wish, last, now);
             let commit = RelayRecord::TargetPut { slap, index, target }.into();
-            let state = LaneState { due_at, attempts, since: Some(since), last };
             self.wait_outward(lane, state, commit).await?;
         }
         self.slap_news.notify_waiters();

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     protocol::NameId,
-    salmon::{Form, KeySizes, LegacyForm, PublicKey, Verified},
+    salmon::{Form, KeySizes, LegacyForm, PublicKey, ReplayKey, Verified},
     store::{Account, StoreError},
 };
 
@@ -52,6 +52,8 @@ pub(super) struct Proven {
     pub(super) read: Read,
     pub(super) author: Confirmed,
     pub(super) form: Form,
+    /// By which it is known when it comes again.
+    pub(super) replay: ReplayKey,
 }
 
 /// What a look at a slap came to.
@@ -136,15 +138,14 @@ impl Relay {
         }
         // Nor is what its author has sent before: a feed of a group shows it to everybody.
         let replay = read.entry.replay_key(&arrived.account.name, &author.subject);
-        let store = &self.parts.store;
-        if store.is_writable() && store.seen(arrived.id, replay.0)?.is_some() {
+        if self.was_taken(arrived.id, replay)? {
             return Ok(Answer::Taken.into());
         }
         // Counted when it is shown whose it is: anybody could use up what somebody else may send.
         if let Err(wait) = self.limits.by_author(author.subject.id()) {
             return Ok(Answer::TooMany { wait }.into());
         }
-        self.settle(Proven { arrived, read, author, form }).await.map(Verdict::from)
+        self.settle(Proven { arrived, read, author, form, replay }).await.map(Verdict::from)
     }
 
     async fn read(&self, arrived: &Arrived) -> Result<Read, Answer> {

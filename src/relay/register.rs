@@ -12,9 +12,6 @@ use crate::{
     store::{Account, Store, StoreError},
 };
 
-/// Accounts that are read at a time.
-const PAGE: usize = 256;
-
 #[derive(Debug, Default)]
 struct Known {
     /// As of how many changes of accounts.
@@ -92,26 +89,19 @@ impl Register {
 
 fn load(store: &Store) -> Result<Known, StoreError> {
     let mut known = Known::default();
-    let mut after = None;
-    loop {
-        let page = store.accounts(after, PAGE)?;
-        for (id, account) in &page {
-            let is_there = account.removed_at.is_none();
-            for name in reading::names(account) {
-                // A name that a removed account had may be that of another by now.
-                if is_there {
-                    known.names.insert(name.id(), *id);
-                } else {
-                    known.names.entry(name.id()).or_insert(*id);
-                }
-            }
-            if is_there && let Some(name) = Identity::parse(&account.name) {
-                known.domains.insert(name.host().to_owned());
+    store.each_account(|id, account| {
+        let is_there = account.removed_at.is_none();
+        for name in reading::names(account) {
+            // A name that a removed account had may be that of another by now.
+            if is_there {
+                known.names.insert(name.id(), id);
+            } else {
+                known.names.entry(name.id()).or_insert(id);
             }
         }
-        match page.last() {
-            Some((id, _)) if page.len() == PAGE => after = Some(*id),
-            _ => return Ok(known),
+        if is_there && let Some(name) = Identity::parse(&account.name) {
+            known.domains.insert(name.host().to_owned());
         }
-    }
+    })?;
+    Ok(known)
 }

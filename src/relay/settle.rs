@@ -13,7 +13,6 @@ use crate::{
 pub(super) struct Settling {
     pub(super) proven: Proven,
     pub(super) lane: LaneId,
-    replay: ReplayKey,
     state: Option<[u8; 16]>,
     updated: Option<Timestamp>,
 }
@@ -23,10 +22,9 @@ impl Settling {
         let Proven { arrived, read, author, .. } = &proven;
         let (account, subject) = (&arrived.account, &author.subject);
         let lane = read.lane(account, subject);
-        let replay = read.entry.replay_key(&account.name, subject);
         let state = read.state(account, subject);
         let updated = read.updated(now);
-        Self { proven, lane, replay, state, updated }
+        Self { proven, lane, state, updated }
     }
 
     pub(super) fn account_id(&self) -> NameId {
@@ -41,7 +39,7 @@ impl Settling {
             media_type: arrived.media_type.clone(),
             signer: author.subject.as_str().to_owned(),
             form: word(*form).to_owned(),
-            id: self.replay.0,
+            id: self.proven.replay.0,
             received_at: arrived.received_at,
         }
     }
@@ -51,7 +49,7 @@ impl Settling {
         let account = self.account_id();
         let for_good = self.proven.read.entry.verb.is_remembered_for_good();
         let seen = Seen { at: self.proven.arrived.received_at, for_good };
-        commit.push(RelayRecord::SlapSeen { account, replay: self.replay.0, seen });
+        commit.push(RelayRecord::SlapSeen { account, replay: self.proven.replay.0, seen });
         if let (Some(of), Some(updated)) = (self.state, self.updated) {
             commit.push(RelayRecord::SlapApplied { account, of, updated });
         }
@@ -90,13 +88,21 @@ impl Relay {
     /// Whether it was here before, or came later than what undid it.
     pub(super) fn is_known(&self, settling: &Settling) -> Result<bool, StoreError> {
         let (store, account) = (&self.parts.store, settling.account_id());
-        if store.seen(account, settling.replay.0)?.is_some() {
-            return self.on_disk();
+        if self.was_taken(account, settling.proven.replay)? {
+            return Ok(true);
         }
         let (Some(of), Some(updated)) = (settling.state, settling.updated) else { return Ok(false) };
         match store.applied(account, of)? {
             Some(last) if updated < last => self.on_disk(),
             _ => Ok(false),
+        }
+    }
+
+    /// Whether it was here before, and is on disk.
+    pub(super) fn was_taken(&self, account: NameId, replay: ReplayKey) -> Result<bool, StoreError> {
+        match self.parts.store.seen(account, replay.0)? {
+            Some(_) => self.on_disk(),
+            None => Ok(false),
         }
     }
 

@@ -12,6 +12,9 @@ use crate::{
     protocol::{NameId, Secret},
 };
 
+/// Accounts that are read at a time.
+const PAGE: usize = 256;
+
 /// What an account is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -119,6 +122,21 @@ impl Store {
     ) -> Result<Vec<(NameId, Account)>, StoreError> {
         let rows = self.rows_of(Table::Accounts, &[], after.map(|name| *name.as_bytes()), limit)?;
         Ok(rows.into_iter().map(|(name, account)| (NameId::from_bytes(name), account)).collect())
+    }
+
+    /// Shows all accounts, removed ones included, page by page.
+    pub fn each_account(&self, mut visit: impl FnMut(NameId, &Account)) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = self.accounts(after, PAGE)?;
+            for (id, account) in &page {
+                visit(*id, account);
+            }
+            match page.last() {
+                Some((id, _)) if page.len() == PAGE => after = Some(*id),
+                _ => return Ok(()),
+            }
+        }
     }
 
     pub fn account_key(&self, name: NameId) -> Result<Option<KeyPair>, StoreError> {
