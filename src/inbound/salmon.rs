@@ -19,7 +19,7 @@ use tracing::{debug, error};
 use super::{
     HubParts,
     answer::{empty, later, method_not_allowed, plain},
-    client_ip::client_ip,
+    client_ip::{client_ip, rate_key},
     hub::{PAUSE, read},
     limits::TooMany,
     listener::Peer,
@@ -71,13 +71,18 @@ async fn accepted(parts: &HubParts, peer: SocketAddr, request: Request) -> Resul
     if let Err(TooMany { what, wait }) = parts.limits.slap(from) {
         return Err((Slapped::TooMany, later(StatusCode::TOO_MANY_REQUESTS, what, wait)));
     }
+    let from = rate_key(from);
+    let Some(room) = parts.relay.room_for(from) else {
+        let busy = later(StatusCode::SERVICE_UNAVAILABLE, "too many slaps are being looked at", PAUSE);
+        return Err((Slapped::Unavailable, busy));
+    };
     let Some(media_type) = media_type(&head.headers) else {
         let text = format!("Content-Type: a slap is {}", TYPES[0]);
         return Err((Slapped::Malformed, plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)));
     };
     let body = read(&head.headers, body, parts.max_slap, parts.body_timeout).await;
     let body = body.map_err(|refusal| (Slapped::Malformed, refusal))?;
-    Ok(Slap { body, media_type, from })
+    Ok(Slap { body, media_type, from, room })
 }
 
 /// The type as it was given, whatever its parameters, if it is one of those.

@@ -72,11 +72,13 @@ impl From<EntryFault> for Answer {
 }
 
 impl From<Unconfirmed> for Answer {
-    /// What may pass is not for an answer yet: the slap may be kept.
+    /// What may pass is not for an answer yet, as the slap may be kept; this is for whoever cannot wait.
     fn from(unconfirmed: Unconfirmed) -> Self {
         match unconfirmed {
             Unconfirmed::Spoofed => Self::Forbidden("the names in the entry are not all names of its author"),
-            Unconfirmed::Lookup(_) => Self::Unproven("the key of the author cannot be found".to_owned()),
+            Unconfirmed::Nothing => Self::Unproven("the key of the author cannot be found".to_owned()),
+            Unconfirmed::Later(_) => Self::Later("the author cannot be looked up at this moment; try again"),
+            Unconfirmed::Busy => Self::busy(),
         }
     }
 }

@@ -67,7 +67,7 @@ impl<'a> Trying<'a> {
         let fresh = match lookup.endpoint(self.to, true).await {
             Ok(fresh) => fresh,
             Err(LookupError::Nothing) => endpoint.clone(),
-            Err(LookupError::Later) => return Ok(self.lost(LookupError::Later)),
+            Err(error) => return Ok(self.lost(error)),
         };
         if fresh != endpoint {
             heard = self.post(&fresh, Form::Padded).await?;
@@ -81,7 +81,7 @@ impl<'a> Trying<'a> {
 
     fn lost(&mut self, error: LookupError) -> Heard {
         let (outcome, heard) = match error {
-            LookupError::Later => ("lookup", Heard::Later { wish: None }),
+            LookupError::Later | LookupError::Busy => ("lookup", Heard::Later { wish: None }),
             LookupError::Nothing => ("no-endpoint", Heard::Refused),
         };
         self.note(None, outcome, Form::Padded);

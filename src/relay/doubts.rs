@@ -1,5 +1,8 @@
 //! Slaps that were answered 202: kept until the host of their author can be asked, and no slap of the same lane before
 //! them.
+//!
+//! Anybody can have something kept by naming a host that does not answer, so each client has a share of the places and of
+//! the disk, and what it fills keeps nobody else out.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,7 +17,6 @@ use tracing::{debug, warn};
 use super::{
     PAUSE, Relay,
     answer::Answer,
-    reading::Read,
     receive::{Arrived, Verdict},
 };
 use crate::{
@@ -24,78 +26,159 @@ use crate::{
     store::{Doubt, Due, LaneId, RelayRecord, Store, StoreError},
 };
 
-/// Rows that are read at a time.
-const PAGE: usize = 256;
+/// Rows that are read at a time: each has a whole envelope in it.
+const PAGE: usize = 16;
 /// Until whoever is not the first in its lane is looked at again.
 const BEHIND: Duration = Duration::from_mins(1);
+/// Octets of envelopes that are kept.
+const MOST_OCTETS: usize = 256 << 20;
+/// Part of all that is kept that may be of one client.
+const SHARE: usize = 16;
 
 type Id = [u8; 16];
 
-/// What is kept, in memory: which comes first in each lane, and how many there are.
+/// What is kept, in memory: which comes first in each lane, and how much there is, in all and of whom.
 #[derive(Debug)]
 pub(super) struct Doubts {
     most: usize,
-    lanes: Mutex<HashMap<(NameId, LaneId), VecDeque<Id>>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    lanes: HashMap<(NameId, LaneId), VecDeque<Place>>,
+    all: Tally,
+    clients: HashMap<String, Tally>,
+}
+
+/// One that is kept.
+#[derive(Debug, Clone)]
+struct Place {
+    id: Id,
+    from: String,
+    octets: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    slaps: usize,
+    octets: usize,
+}
+
+impl Tally {
+    /// With one more of this size.
+    fn and(self, octets: usize) -> Self {
+        Self { slaps: self.slaps.saturating_add(1), octets: self.octets.saturating_add(octets) }
+    }
+
+    fn without(self, octets: usize) -> Self {
+        Self { slaps: self.slaps.saturating_sub(1), octets: self.octets.saturating_sub(octets) }
+    }
+}
+
+impl Place {
+    fn new(id: Id, from: &str, octets: usize) -> Self {
+        Self { id, from: from.to_owned(), octets }
+    }
+}
+
+impl Kept {
+    fn put(&mut self, account: NameId, lane: LaneId, place: Place) {
+        self.all = self.all.and(place.octets);
+        let of_client = self.clients.entry(place.from.clone()).or_default();
+        *of_client = of_client.and(place.octets);
+        self.lanes.entry((account, lane)).or_default().push_back(place);
+    }
+
+    fn take(&mut self, account: NameId, lane: LaneId, id: Id) {
+        let Some(places) = self.lanes.get_mut(&(account, lane)) else { return };
+        let at = places.iter().position(|place| place.id == id);
+        let Some(Place { from, octets, .. }) = at.and_then(|at| places.remove(at)) else { return };
+        if places.is_empty() {
+            self.lanes.remove(&(account, lane));
+        }
+        self.all = self.all.without(octets);
+        if let Some(of_client) = self.clients.get_mut(&from) {
+            *of_client = of_client.without(octets);
+            if of_client.slaps == 0 {
+                self.clients.remove(&from);
+            }
+        }
+    }
+
+    fn first(&self, account: NameId, lane: LaneId) -> Option<Id> {
+        self.lanes.get(&(account, lane))?.front().map(|place| place.id)
+    }
 }
 
 impl Doubts {
     /// Reads what is kept; of each lane in the order in which it came.
     pub(super) async fn load(store: &Store, most: usize) -> Result<Self, StoreError> {
-        let mut kept = store.read(all).await?;
-        kept.sort_by_key(|(_, doubt)| doubt.received_at);
-        let mut lanes: HashMap<_, VecDeque<Id>> = HashMap::new();
-        for (id, doubt) in kept {
-            lanes.entry((doubt.account, doubt.lane)).or_default().push_back(id);
+        let mut rows = store.read(all).await?;
+        rows.sort_by_key(|row| row.received_at);
+        let mut kept = Kept::default();
+        for row in rows {
+            kept.put(row.account, row.lane, row.place);
         }
-        Ok(Self { most, lanes: Mutex::new(lanes) })
+        Ok(Self { most, kept: Mutex::new(kept) })
     }
 
     /// Whether anything waits in this lane.
     pub(super) fn waits(&self, account: NameId, lane: LaneId) -> bool {
-        self.lock().contains_key(&(account, lane))
+        self.first(account, lane).is_some()
     }
 
-    fn is_first(&self, account: NameId, lane: LaneId, id: Id) -> bool {
-        self.lock().get(&(account, lane)).is_some_and(|lane| lane.front() == Some(&id))
+    fn first(&self, account: NameId, lane: LaneId) -> Option<Id> {
+        self.lock().first(account, lane)
     }
 
-    /// Takes a place, if there is one.
-    fn enter(&self, account: NameId, lane: LaneId, id: Id) -> bool {
-        let mut lanes = self.lock();
-        if lanes.values().map(VecDeque::len).sum::<usize>() >= self.most {
-            return false;
+    /// Takes a place, if there is one for this client.
+    fn enter(&self, account: NameId, lane: LaneId, place: Place) -> bool {
+        let mut kept = self.lock();
+        let of_client = kept.clients.get(&place.from).copied().unwrap_or_default();
+        let has_room = |tally: Tally, share: usize| {
+            let Tally { slaps, octets } = tally.and(place.octets);
+            slaps <= self.most.div_ceil(share) && octets <= MOST_OCTETS.div_ceil(share)
+        };
+        let may_enter = has_room(kept.all, 1) && has_room(of_client, SHARE);
+        if may_enter {
+            kept.put(account, lane, place);
         }
-        lanes.entry((account, lane)).or_default().push_back(id);
-        true
+        may_enter
     }
 
     /// Gives the place back; whose turn it is then.
     fn leave(&self, account: NameId, lane: LaneId, id: Id) -> Option<Id> {
-        let mut lanes = self.lock();
-        let place = lanes.get_mut(&(account, lane))?;
-        place.retain(|other| *other != id);
-        let next = place.front().copied();
-        if next.is_none() {
-            lanes.remove(&(account, lane));
-        }
-        next
+        let mut kept = self.lock();
+        kept.take(account, lane, id);
+        kept.first(account, lane)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(NameId, LaneId), VecDeque<Id>>> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn all(store: &Store) -> Result<Vec<(Id, Doubt)>, StoreError> {
-    let (mut kept, mut after) = (Vec::new(), None);
+/// A row without its envelope, which stays where it is.
+struct Row {
+    account: NameId,
+    lane: LaneId,
+    received_at: Timestamp,
+    place: Place,
+}
+
+fn all(store: &Store) -> Result<Vec<Row>, StoreError> {
+    let (mut rows, mut after) = (Vec::new(), None);
     loop {
         let page = store.doubts(after, PAGE)?;
         let is_last = page.len() < PAGE;
         after = page.last().map(|(id, _)| *id);
-        // Without the envelopes: they stay where they are.
-        kept.extend(page.into_iter().map(|(id, doubt)| (id, Doubt { envelope: Vec::new(), ..doubt })));
+        rows.extend(page.into_iter().map(|(id, doubt)| {
+            let Doubt { account, lane, received_at, from, envelope, .. } = doubt;
+            Row { account, lane, received_at, place: Place::new(id, &from, envelope.len()) }
+        }));
         if is_last {
-            return Ok(kept);
+            return Ok(rows);
         }
     }
 }
@@ -114,19 +197,30 @@ impl Work for LookingAgain {
 }
 
 impl Relay {
-    /// Keeps a slap whose author cannot be looked up yet.
-    pub(super) async fn keep(&self, arrived: Arrived, read: &Read) -> Result<Answer, StoreError> {
+    /// Keeps a slap whose author cannot be asked for yet.
+    pub(super) async fn keep(&self, arrived: Arrived, lane: LaneId) -> Result<Answer, StoreError> {
+        let (account, id) = (arrived.id, id(arrived.id, &arrived.body));
+        let answer = self.keep_as(id, arrived, lane).await?;
+        // Its author's host may be back long before the turn of the first in the lane.
+        if answer == Answer::Kept
+            && let Some(first) = self.doubts.first(account, lane).filter(|first| *first != id)
+        {
+            self.hurry(first).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn keep_as(&self, id: Id, arrived: Arrived, lane: LaneId) -> Result<Answer, StoreError> {
         let (store, account) = (&self.parts.store, arrived.id);
-        let lane = read.claimed_lane(&arrived.account);
-        let id = id(account, &arrived.body);
         let _held = store.lane_locks().write(&id).await;
         if store.doubt(id)?.is_some() && store.is_writable() {
             return Ok(Answer::Kept);
         }
-        if !self.doubts.enter(account, lane, id) {
+        let place = Place::new(id, &arrived.from, arrived.body.len());
+        if !self.doubts.enter(account, lane, place) {
             return Ok(Answer::Later("too much waits to be verified; try again"));
         }
-        let now = self.parts.clock.now();
+        let due_at = self.next_try(1, self.parts.clock.now());
         let doubt = Doubt {
             account,
             lane,
@@ -134,10 +228,9 @@ impl Relay {
             media_type: arrived.media_type,
             from: arrived.from,
             received_at: arrived.received_at,
-            due_at: self.next_try(1, now),
+            due_at,
             attempts: 1,
         };
-        let due_at = doubt.due_at;
         if let Err(error) = store.commit(RelayRecord::DoubtPut { id, doubt, was: None }.into()).await {
             self.doubts.leave(account, lane, id);
             return Err(error);
@@ -153,53 +246,76 @@ impl Relay {
         if doubt.due_at != due.at {
             return store.drop_due(due).await;
         }
-        let account = store.account(doubt.account)?.filter(|account| account.removed_at.is_none());
-        let Some(account) = account else { return self.drop_doubt(id, &doubt).await };
+        let Doubt { account: name, lane, received_at, .. } = doubt;
+        let account = store.account(name)?.filter(|account| account.removed_at.is_none());
+        let Some(account) = account else { return self.drop_doubt(id, name, lane).await };
         let now = self.parts.clock.now();
-        if !self.doubts.is_first(doubt.account, doubt.lane, id) {
-            return self.put_off(id, Doubt { due_at: now.after(BEHIND), ..doubt }, due.at).await;
+        if self.doubts.first(name, lane) != Some(id) {
+            return self.put_off(id, now.after(BEHIND), doubt.attempts).await;
         }
         let arrived = Arrived {
-            id: doubt.account,
+            id: name,
             account: Arc::new(account),
-            body: Bytes::from(doubt.envelope.clone()),
-            media_type: doubt.media_type.clone(),
-            from: doubt.from.clone(),
-            received_at: doubt.received_at,
+            body: Bytes::from(doubt.envelope),
+            media_type: doubt.media_type,
+            from: doubt.from,
+            received_at,
             is_again: true,
         };
+        let is_in_time = now.since(received_at) < self.parts.salmon.give_up;
         match Box::pin(self.judge(arrived)).await? {
-            Verdict::Doubtful(..) if now.since(doubt.received_at) < self.parts.salmon.give_up => {
+            Verdict::Doubtful(_) if is_in_time => {
                 let attempts = doubt.attempts.saturating_add(1);
-                let due_at = self.next_try(attempts, now);
-                self.put_off(id, Doubt { due_at, attempts, ..doubt }, due.at).await
+                self.put_off(id, self.next_try(attempts, now), attempts).await
             }
-            Verdict::Answered(Answer::Later(_) | Answer::TooMany { .. }) => {
-                self.put_off(id, Doubt { due_at: now.after(BEHIND), ..doubt }, due.at).await
+            Verdict::Answered(Answer::Later(_) | Answer::TooMany { .. }) if is_in_time => {
+                self.put_off(id, now.after(BEHIND), doubt.attempts).await
             }
             verdict => {
                 if !matches!(verdict, Verdict::Answered(Answer::Taken)) {
                     debug!(attempts = doubt.attempts, "a slap that was kept came to nothing");
                 }
-                self.drop_doubt(id, &doubt).await
+                self.drop_doubt(id, name, lane).await
             }
         }
     }
 
-    async fn put_off(&self, id: Id, doubt: Doubt, was: Timestamp) -> Result<(), StoreError> {
-        self.parts.store.commit(RelayRecord::DoubtPut { id, doubt, was: Some(was) }.into()).await
+    /// Makes one that is kept due now, if it is not yet.
+    async fn hurry(&self, id: Id) -> Result<(), StoreError> {
+        let now = self.parts.clock.now();
+        let Some(doubt) = self.parts.store.doubt(id)?.filter(|doubt| doubt.due_at > now) else {
+            return Ok(());
+        };
+        self.put_off(id, now, doubt.attempts).await?;
+        self.doubt_poke.due(now);
+        Ok(())
+    }
+
+    /// It is due then. Nothing, if it is over by now.
+    async fn put_off(&self, id: Id, due_at: Timestamp, attempts: u32) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.lane_locks().write(&id).await;
+        let Some(doubt) = store.doubt(id)? else { return Ok(()) };
+        let was = Some(doubt.due_at);
+        let doubt = Doubt { due_at, attempts, ..doubt };
+        store.commit(RelayRecord::DoubtPut { id, doubt, was }.into()).await
     }
 
     /// It is over; the next of its lane need not wait any longer.
-    async fn drop_doubt(&self, id: Id, doubt: &Doubt) -> Result<(), StoreError> {
+    async fn drop_doubt(&self, id: Id, account: NameId, lane: LaneId) -> Result<(), StoreError> {
         let store = &self.parts.store;
-        store.commit(RelayRecord::DoubtDone { id, was: doubt.due_at }.into()).await?;
-        let Some(next) = self.doubts.leave(doubt.account, doubt.lane, id) else { return Ok(()) };
-        let Some(waiting) = store.doubt(next)? else { return Ok(()) };
-        let (was, now) = (waiting.due_at, self.parts.clock.now());
-        self.put_off(next, Doubt { due_at: now, ..waiting }, was).await?;
-        self.doubt_poke.due(now);
-        Ok(())
+        let next = {
+            // Whoever sends the same again meanwhile waits, and is then given a place of its own.
+            let _held = store.lane_locks().write(&id).await;
+            if let Some(Doubt { due_at: was, .. }) = store.doubt(id)? {
+                store.commit(RelayRecord::DoubtDone { id, was }.into()).await?;
+            }
+            self.doubts.leave(account, lane, id)
+        };
+        match next {
+            Some(next) => self.hurry(next).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -53,7 +53,7 @@ pub use feeds::{GroupFeed, GroupFeeds, LocalFeeds, MEDIA_TYPE as FEED_TYPE};
 pub use forward::Forwarding;
 pub use lookup::{Confirmed, Found, Lookup, LookupError, Unconfirmed};
 pub use outbox::Slapping;
-pub use receive::Slap;
+pub use receive::{Room, Slap};
 pub use send::SlapView;
 
 use std::{sync::Arc, time::Duration};
@@ -82,6 +82,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LANES_PER_REQUEST: usize = 4;
 /// Part of all requests to sites that one of them may have.
 const SHARE: usize = 4;
+/// Slaps that may be here, for each that is read or verified: most of the time of one goes by while others are asked.
+const SLAPS_PER_TURN: usize = 16;
+/// Part of those that may be of one client.
+const CLIENT_SHARE: usize = 8;
 
 /// What the room is built from.
 #[derive(Debug)]
@@ -108,6 +112,8 @@ pub struct Relay {
     limits: Limits,
     doubts: Doubts,
     deciding: Deciding,
+    /// Slaps that are here, by client.
+    slaps: Lanes,
     /// Slaps that are read or verified at a moment.
     turns: Semaphore,
     /// Joins on which sites are deciding.
@@ -135,10 +141,12 @@ impl Relay {
         let waiting = parts.store.read(Store::count_inbox).await?;
         parts.metrics.slaps_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         let at_once = parts.salmon.concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let slaps = at_once.saturating_mul(SLAPS_PER_TURN);
         Ok(Arc::new(Self {
             limits: Limits::new(parts.salmon.slaps_per_author_per_minute),
             doubts,
             deciding: Deciding::default(),
+            slaps: Lanes::new(LaneRules { per_host: slaps.div_ceil(CLIENT_SHARE), total: slaps }),
             turns: Semaphore::new(at_once),
             asking: Semaphore::new(at_once),
             sites: Lanes::new(LaneRules { per_host: at_once.div_ceil(SHARE), total: at_once }),

@@ -102,10 +102,15 @@ impl Read {
         hash(&[author.canonical(), object.unwrap_or(&self.entry.id)])
     }
 
-    /// The same before it is known who it was: whoever is named first.
-    pub(super) fn claimed_lane(&self, account: &Account) -> LaneId {
-        let first = self.claims.names().first();
-        first.map_or([0; 16], |name| self.lane(account, name))
+    /// The lanes that it may turn out to be of: one for each name that it gives its author.
+    pub(super) fn claimed_lanes(&self, account: &Account) -> impl Iterator<Item = LaneId> {
+        self.claims.names().iter().map(|name| self.lane(account, name))
+    }
+
+    /// The lane of what fits none of the keys that are known of this name, while it cannot be asked for others. It is one
+    /// apart: whoever signs with a key that is known does not wait behind what anybody may have sent.
+    pub(super) fn unproven_lane(&self, account: &Account, name: &Identity) -> LaneId {
+        hash(&["unproven", &format!("{:032x}", u128::from_be_bytes(self.lane(account, name)))])
     }
 
     /// What can be undone and done again, by who does it, to what, and in which respect. Nothing for the rest.

@@ -10,26 +10,32 @@ use tracing::{debug, error};
 use super::{
     Relay,
     answer::Answer,
-    lookup::{Confirmed, LookupError, Unconfirmed},
+    lookup::{Confirmed, Unconfirmed},
     reading::{self, Read},
 };
 use crate::{
     clock::Timestamp,
+    outbound::Permit,
     protocol::NameId,
-    salmon::{Form, KeySizes, LegacyForm, PublicKey, ReplayKey, Verified},
-    store::{Account, StoreError},
+    salmon::{Form, Identity, KeySizes, LegacyForm, PublicKey, ReplayKey, Verified},
+    store::{Account, LaneId, StoreError},
 };
 
 /// How long a slap waits for its turn to be read or verified.
 const TURN: Duration = Duration::from_secs(5);
 
+/// The right to have one more slap here, from before its body is read until it is answered.
+#[derive(Debug)]
+pub struct Room(#[expect(dead_code, reason = "held, and given back when dropped")] Permit);
+
 /// A slap as it came.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Slap {
     pub body: Bytes,
     pub media_type: String,
-    /// On whose behalf others are asked.
+    /// On whose behalf others are asked: the client as its rates are counted.
     pub from: IpAddr,
+    pub room: Room,
 }
 
 /// A slap and what is known of it before it is read.
@@ -60,8 +66,29 @@ pub(super) struct Proven {
 #[derive(Debug)]
 pub(super) enum Verdict {
     Answered(Answer),
-    /// Its author's host cannot be asked.
-    Doubtful(Box<(Arrived, Read)>),
+    /// Who it is from cannot be told yet.
+    Doubtful(Box<Doubtful>),
+}
+
+/// A slap whose author cannot be asked for yet, and the lane in which it waits.
+#[derive(Debug)]
+pub(super) struct Doubtful {
+    pub(super) arrived: Arrived,
+    pub(super) read: Read,
+    pub(super) lane: LaneId,
+}
+
+/// Why a slap is not shown to be from its author.
+enum Unverified {
+    Answered(Answer),
+    /// It fits no key that is known of this name, and it cannot be asked for others.
+    Doubtful(Box<Read>, Identity),
+}
+
+impl From<Answer> for Unverified {
+    fn from(answer: Answer) -> Self {
+        Self::Answered(answer)
+    }
 }
 
 impl From<Answer> for Verdict {
@@ -71,6 +98,12 @@ impl From<Answer> for Verdict {
 }
 
 impl Relay {
+    /// Room for one more slap of this client, as its rates are counted, if there is any: the look-ups of one may take
+    /// seconds, and each is held in memory.
+    pub fn room_for(&self, client: IpAddr) -> Option<Room> {
+        self.slaps.try_enter(&client.to_string()).map(Room)
+    }
+
     /// Takes a slap for the account of this name. What it changes is on disk before a 200 or 202 is.
     pub async fn receive(&self, account: &str, slap: Slap) -> Answer {
         let answer = Box::pin(self.answer(account, slap)).await.unwrap_or_else(|error| {
@@ -88,7 +121,7 @@ impl Relay {
         if account.removed_at.is_some() {
             return Ok(Answer::Gone);
         }
-        let Slap { body, media_type, from } = slap;
+        let Slap { body, media_type, from, room: _room } = slap;
         let received_at = self.parts.clock.now();
         let account = Arc::new(account);
         let from = from.to_string();
@@ -96,12 +129,11 @@ impl Relay {
         match Box::pin(self.judge(arrived)).await? {
             Verdict::Answered(answer) => Ok(answer),
             Verdict::Doubtful(slap) => {
-                let (arrived, read) = *slap;
                 // Who asks to be let in waits for the decision.
-                if read.is_join(&arrived.account) {
+                if slap.read.is_join(&slap.arrived.account) {
                     return Ok(Answer::Later("the author cannot be looked up at this moment; try again"));
                 }
-                self.keep(arrived, &read).await
+                self.keep(slap.arrived, slap.lane).await
             }
         }
     }
@@ -116,20 +148,28 @@ impl Relay {
             return Ok(answer.into());
         }
         // It must not overtake what is kept.
-        let lane = read.claimed_lane(&arrived.account);
-        if !arrived.is_again && self.doubts.waits(arrived.id, lane) {
-            return Ok(Verdict::Doubtful(Box::new((arrived, read))));
+        let waiting = read.claimed_lanes(&arrived.account).find(|lane| self.doubts.waits(arrived.id, *lane));
+        if let Some(lane) = waiting.filter(|_| !arrived.is_again) {
+            return Ok(Verdict::Doubtful(Box::new(Doubtful { arrived, read, lane })));
         }
         let author = match Box::pin(self.parts.lookup.confirm(&read.claims, &arrived.from)).await {
             Ok(author) => author,
-            Err(Unconfirmed::Lookup(LookupError::Later)) => {
-                return Ok(Verdict::Doubtful(Box::new((arrived, read))));
+            // In the lane of that name and of no other: a stranger may have added one whose host is down on purpose, and
+            // those whose names it has besides do not wait for that.
+            Err(Unconfirmed::Later(name)) => {
+                let lane = read.lane(&arrived.account, &name);
+                return Ok(Verdict::Doubtful(Box::new(Doubtful { arrived, read, lane })));
             }
             Err(unconfirmed) => return Ok(Answer::from(unconfirmed).into()),
         };
         let (read, author, form) = match self.verify(&arrived, read, author).await {
             Ok(proven) => proven,
-            Err(answer) => return Ok(answer.into()),
+            Err(Unverified::Answered(answer)) => return Ok(answer.into()),
+            Err(Unverified::Doubtful(read, name)) => {
+                let read = *read;
+                let lane = read.unproven_lane(&arrived.account, &name);
+                return Ok(Verdict::Doubtful(Box::new(Doubtful { arrived, read, lane })));
+            }
         };
         let mut names = author.descriptor().identities();
         names.push(author.subject.clone());
@@ -169,14 +209,18 @@ impl Relay {
         arrived: &Arrived,
         read: Read,
         author: Confirmed,
-    ) -> Result<(Read, Confirmed, Form), Answer> {
+    ) -> Result<(Read, Confirmed, Form), Unverified> {
         let unproven = || Answer::Unproven("no signature is one of the author's key".to_owned());
         let (read, verified) = self.try_keys(read, &author).await?;
         if let Some(Verified { form, .. }) = verified {
             return Ok((read, author, form));
         }
         let again = self.parts.lookup.reconfirm(&read.claims, &author, &arrived.from).await;
-        let author = again.ok_or_else(unproven)?.map_err(Answer::from)?;
+        let author = match again.ok_or_else(unproven)? {
+            Ok(author) => author,
+            Err(Unconfirmed::Later(name)) => return Err(Unverified::Doubtful(Box::new(read), name)),
+            Err(unconfirmed) => return Err(Answer::from(unconfirmed).into()),
+        };
         let (read, verified) = self.try_keys(read, &author).await?;
         let Verified { form, .. } = verified.ok_or_else(unproven)?;
         Ok((read, author, form))

@@ -34,28 +34,44 @@ impl Confirmed {
 }
 
 /// Why they are not, or are not known to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unconfirmed {
     /// They are not: somebody claims to be somebody else.
     #[error("the names in the entry are not all names of its author")]
     Spoofed,
-    #[error(transparent)]
-    Lookup(#[from] LookupError),
+    #[error("no host of a name in the entry says anything of it")]
+    Nothing,
+    /// This name cannot be asked after right now.
+    #[error("the host of a name in the entry cannot be asked right now")]
+    Later(Identity),
+    #[error("too much is looked up already")]
+    Busy,
+}
+
+impl Unconfirmed {
+    /// What the failed look-up of a name leaves.
+    fn of(error: LookupError, name: &Identity) -> Self {
+        match error {
+            LookupError::Nothing => Self::Nothing,
+            LookupError::Later => Self::Later(name.clone()),
+            LookupError::Busy => Self::Busy,
+        }
+    }
 }
 
 impl Lookup {
     /// Looks up who the names of an entry are.
-    pub async fn confirm(&self, claims: &Claims, asking_host: &str) -> Result<Confirmed, Unconfirmed> {
+    pub async fn confirm(&self, claims: &Claims, client: &str) -> Result<Confirmed, Unconfirmed> {
         let names = claims.names();
         let (accounts, others): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.is_account());
         for name in accounts.into_iter().chain(others).take(MOST_TRIED) {
-            match self.find(name, asking_host).await {
-                Ok(found) => return self.judge(claims, name.clone(), found, asking_host).await,
+            match self.find(name, client).await {
+                Ok(found) => return self.judge(claims, name.clone(), found, client).await,
                 Err(LookupError::Nothing) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Unconfirmed::of(error, name)),
             }
         }
-        Err(LookupError::Nothing.into())
+        Err(Unconfirmed::Nothing)
     }
 
     /// Once more, after no signature fitted a key of `outdated`; `None` if that is no use.
@@ -63,12 +79,12 @@ impl Lookup {
         &self,
         claims: &Claims,
         outdated: &Confirmed,
-        asking_host: &str,
+        client: &str,
     ) -> Option<Result<Confirmed, Unconfirmed>> {
         let name = &outdated.looked_up;
-        Some(match self.refresh(name, &outdated.found, asking_host).await? {
-            Ok(found) => self.judge(claims, name.clone(), found, asking_host).await,
-            Err(error) => Err(error.into()),
+        Some(match self.refresh(name, &outdated.found, client).await? {
+            Ok(found) => self.judge(claims, name.clone(), found, client).await,
+            Err(error) => Err(Unconfirmed::of(error, name)),
         })
     }
 
@@ -77,25 +93,27 @@ impl Lookup {
         claims: &Claims,
         looked_up: Identity,
         found: Found,
-        asking_host: &str,
+        client: &str,
     ) -> Result<Confirmed, Unconfirmed> {
         let elsewhere = match claims.judge(&looked_up, &found.descriptor) {
             Judgement::Confirmed => Vec::new(),
             Judgement::Elsewhere(names) if names.len() <= MOST_ELSEWHERE => names,
             Judgement::Elsewhere(_) | Judgement::Denied(_) => return Err(Unconfirmed::Spoofed),
-            Judgement::NotAbout => return Err(LookupError::Nothing.into()),
+            Judgement::NotAbout => return Err(Unconfirmed::Nothing),
         };
         for name in &elsewhere {
-            let other = match self.find(name, asking_host).await {
+            let other = match self.find(name, client).await {
                 Ok(other) => other.descriptor,
                 Err(LookupError::Nothing) => return Err(Unconfirmed::Spoofed),
-                Err(later) => return Err(later.into()),
+                Err(error) => return Err(Unconfirmed::of(error, name)),
             };
             if !has_all(claims, name, &looked_up, &other) {
                 return Err(Unconfirmed::Spoofed);
             }
         }
-        let subject = self.subject(&looked_up, &found, &elsewhere, asking_host).await?;
+        // Whoever wrote that descriptor answers for the name that it gives its subject.
+        let subject = self.subject(&looked_up, &found, &elsewhere, client).await;
+        let subject = subject.map_err(|error| Unconfirmed::of(error, &looked_up))?;
         Ok(Confirmed { subject, looked_up, found })
     }
 
@@ -106,14 +124,14 @@ impl Lookup {
         looked_up: &Identity,
         found: &Found,
         confirmed: &[Identity],
-        asking_host: &str,
+        client: &str,
     ) -> Result<Identity, LookupError> {
         let subject = found.descriptor.subject.as_deref().and_then(Identity::parse);
         let Some(subject) = subject else { return Ok(looked_up.clone()) };
         if subject.host() == looked_up.host() || confirmed.iter().any(|name| name.is_same(&subject)) {
             return Ok(subject);
         }
-        let known = match self.find(&subject, asking_host).await {
+        let known = match self.find(&subject, client).await {
             Ok(other) => other.descriptor.identities(),
             Err(LookupError::Nothing) => Vec::new(),
             Err(later) => return Err(later),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use url::Url;
 
 use super::{
@@ -81,7 +81,8 @@ impl Lookup {
 
     /// The link in a feed: that of the descriptor, that of the page, or the target itself.
     async fn by_feed(&self, name: &Identity, found: Option<&Found>) -> Result<String, LookupError> {
-        let Ok(_permit) = self.at_once.acquire().await else { return Err(LookupError::Later) };
+        let before = self.deadline();
+        let Some(_permit) = self.enter(None, before).await else { return Err(LookupError::Busy) };
         let rules = &self.parts.rules;
         let start = match found.and_then(|found| found.descriptor.feed()) {
             Some(feed) => Url::parse(feed).ok(),
@@ -89,7 +90,7 @@ impl Lookup {
             None => rules.page(name.as_str()),
         };
         let start = start.ok_or(LookupError::Nothing)?;
-        let search = timeout(rules.lookup_within, Errand::new(self).salmon_link(start));
+        let search = timeout_at(before, Errand::new(self).salmon_link(start));
         let endpoint = search.await.unwrap_or(Err(Miss::Later))?;
         self.endpoints.put(name.canonical(), &endpoint, self.parts.clock.now());
         Ok(endpoint)

@@ -23,7 +23,7 @@ pub(super) struct Errand<'a> {
     left: u8,
     /// A step failed that may succeed later.
     may_pass: bool,
-    is_busy: bool,
+    is_crowded: bool,
 }
 
 /// A document and where it came from in the end.
@@ -45,7 +45,7 @@ pub(super) enum Gone {
 
 impl<'a> Errand<'a> {
     pub(super) fn new(lookup: &'a Lookup) -> Self {
-        Self { lookup, counted: Vec::new(), left: MOST_REQUESTS, may_pass: false, is_busy: false }
+        Self { lookup, counted: Vec::new(), left: MOST_REQUESTS, may_pass: false, is_crowded: false }
     }
 
     pub(super) fn rules(&self) -> &'a Rules {
@@ -54,8 +54,8 @@ impl<'a> Errand<'a> {
 
     /// Why all of it came to nothing.
     pub(super) fn miss(&self) -> Miss {
-        match (self.is_busy, self.may_pass) {
-            (true, _) => Miss::Busy,
+        match (self.is_crowded, self.may_pass) {
+            (true, _) => Miss::Crowded,
             (_, true) => Miss::Later,
             _ => Miss::Nothing,
         }
@@ -106,7 +106,7 @@ impl<'a> Errand<'a> {
         let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
         if !self.counted.contains(&host) {
             if !self.lookup.limits.may_be_asked(&host) {
-                self.is_busy = true;
+                self.is_crowded = true;
                 return None;
             }
             self.counted.push(host);

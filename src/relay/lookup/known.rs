@@ -138,7 +138,7 @@ impl Known {
     }
 
     pub(super) fn failed(&self, name: NameId, miss: Miss, now: Timestamp) {
-        if miss == Miss::Busy {
+        if matches!(miss, Miss::Busy | Miss::Crowded) {
             return;
         }
         let mut failures = self.failures();

@@ -9,7 +9,8 @@
 //! - What a *page* leads to speaks for that page alone: its neighbours on the host may be other people.
 //! - One name is asked after once at a time, however many want to know; once a day if it is there, once a minute if not,
 //!   and out of turn once in ten minutes.
-//! - Neither those who make us ask nor those who are asked can be the occasion of more than so many look-ups a minute.
+//! - Neither those who make us ask nor those who are asked can be the occasion of more than so many look-ups a minute, and
+//!   of those at a time a client has its share. What our own sites send waits behind none of them.
 //! - Errors and logs have no body, no address and no path in them.
 //!
 //! | File | What |
@@ -37,15 +38,12 @@ pub use confirm::{Confirmed, Unconfirmed};
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Clock, Timestamp},
-    outbound::Transport,
+    outbound::{LaneRules, Lanes, Permit, Transport},
     salmon::{Descriptor, Identity},
     store::{KnownDescriptor, Store},
 };
@@ -57,6 +55,8 @@ use limits::Limits;
 
 /// How soon a name may be asked after out of turn again.
 const REFRESH_AFTER: Duration = Duration::from_mins(10);
+/// Part of the look-ups at a time that one client may occasion.
+const SHARE: usize = 4;
 /// How often what is too old is forgotten.
 const SWEEP: Duration = Duration::from_mins(1);
 
@@ -75,7 +75,7 @@ pub struct Rules {
     pub http_hosts: Vec<String>,
     /// For whom they are, and whom they ask.
     pub lookups_per_minute: NonZeroU32,
-    /// Look-ups at a time.
+    /// Look-ups at a time for others, and as many for the sites beside us.
     pub concurrency: usize,
 }
 
@@ -111,7 +111,10 @@ pub struct Lookup {
     known: Known,
     endpoints: Endpoints,
     under_way: Joined<Result<KnownDescriptor, Miss>>,
-    at_once: Semaphore,
+    /// Look-ups under way because of others, by client.
+    inward: Lanes,
+    /// Those for the sites beside us.
+    outward: Lanes,
 }
 
 /// What an identity's own host says of it.
@@ -128,9 +131,12 @@ pub struct Found {
 /// Why nothing was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 pub enum LookupError {
-    /// May pass: no connection, too late, an error of the server, or too many look-ups.
+    /// May pass: no connection, too late, an error of the server, or it was asked too often of late.
     #[error("the host of that name cannot be asked right now")]
     Later,
+    /// Whoever wants to know has too much looked up already, or all do.
+    #[error("too much is looked up already")]
+    Busy,
     /// There is no descriptor of the name at its host, or none that may be asked for.
     #[error("the host of that name says nothing of it")]
     Nothing,
@@ -141,35 +147,48 @@ pub enum LookupError {
 enum Miss {
     Nothing,
     Later,
-    /// Nobody was asked, because too much is asked already: says nothing of the name.
+    /// The host may not be asked again so soon: says nothing of the name.
+    Crowded,
+    /// Nobody was asked, because too much is asked already: says nothing of the name or its host.
     Busy,
+}
+
+/// Why a name is asked after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Nothing is known that is good.
+    Due,
+    /// What is known did not fit.
+    Out,
 }
 
 impl From<Miss> for LookupError {
     fn from(miss: Miss) -> Self {
         match miss {
             Miss::Nothing => Self::Nothing,
-            Miss::Later | Miss::Busy => Self::Later,
+            Miss::Later | Miss::Crowded => Self::Later,
+            Miss::Busy => Self::Busy,
         }
     }
 }
 
 impl Lookup {
     pub fn new(parts: Parts) -> Arc<Self> {
+        let total = parts.rules.concurrency;
         Arc::new(Self {
             limits: Limits::new(parts.rules.lookups_per_minute),
             known: Known::new(parts.store.clone()),
             endpoints: Endpoints::default(),
             under_way: Joined::default(),
-            at_once: Semaphore::new(parts.rules.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            inward: Lanes::new(LaneRules { per_host: total.div_ceil(SHARE), total }),
+            outward: Lanes::new(LaneRules { per_host: total, total }),
             parts,
         })
     }
 
-    /// What its host says of a name. `asking_host` is on whose behalf: the address of the client, as it is counted for
-    /// other limits too.
-    pub async fn find(&self, identity: &Identity, asking_host: &str) -> Result<Found, LookupError> {
-        self.find_for(identity, Some(asking_host)).await
+    /// What its host says of a name. `client` is on whose behalf: its address, as it is counted for other limits too.
+    pub async fn find(&self, identity: &Identity, client: &str) -> Result<Found, LookupError> {
+        self.find_for(identity, Some(client)).await
     }
 
     async fn find_for(&self, identity: &Identity, asking: Option<&str>) -> Result<Found, LookupError> {
@@ -180,7 +199,7 @@ impl Lookup {
         if let Some(good) = good {
             return Ok(cached(good.clone(), false));
         }
-        match self.ask(identity, asking, known.as_ref()).await {
+        match self.ask(identity, asking, known.as_ref(), Turn::Due).await {
             Ok(found) => Ok(found),
             Err(Miss::Later) => known
                 .filter(|known| age(known) < self.parts.rules.keep_stale)
@@ -191,12 +210,12 @@ impl Lookup {
     }
 
     /// Once more, after a signature did not fit the key in `outdated`. `None` if that is no use: it was no older than the
-    /// question, or the name was asked after out of turn within the last ten minutes.
+    /// question, or its host said the same out of turn within the last ten minutes.
     pub async fn refresh(
         &self,
         identity: &Identity,
         outdated: &Found,
-        asking_host: &str,
+        client: &str,
     ) -> Option<Result<Found, LookupError>> {
         if !outdated.is_cached {
             return None;
@@ -206,14 +225,16 @@ impl Lookup {
             return Some(Ok(cached(newer.clone(), false)));
         }
         // Whoever else found the signature wrong in the meantime waits for the same answer.
-        if !self.under_way.is_any(identity.id()) {
-            let now = self.parts.clock.now();
-            let last = known.as_ref().and_then(|known| known.refreshed_at);
-            if last.is_some_and(|last| now.since(last) < REFRESH_AFTER) {
-                return None;
-            }
+        if !self.under_way.is_any(identity.id())
+            && let Some(known) = &known
+            && let Some(last) = known.refreshed_at
+            && self.parts.clock.now().since(last) < REFRESH_AFTER
+        {
+            // A host that was asked and has not answered may still have another key for us.
+            let has_answered = known.fetched_at >= last;
+            return if has_answered { None } else { Some(Err(LookupError::Later)) };
         }
-        Some(self.ask_out_of_turn(identity, Some(asking_host), known).await)
+        Some(self.ask_out_of_turn(identity, Some(client), known).await)
     }
 
     async fn ask_out_of_turn(
@@ -222,13 +243,7 @@ impl Lookup {
         asking: Option<&str>,
         known: Option<KnownDescriptor>,
     ) -> Result<Found, LookupError> {
-        let known =
-            known.map(|known| KnownDescriptor { refreshed_at: Some(self.parts.clock.now()), ..known });
-        // Before anybody is asked, or a host that does not answer would be asked for every slap.
-        if let Some(known) = &known {
-            self.known.put(identity, known.clone()).await;
-        }
-        Ok(self.ask(identity, asking, known.as_ref()).await?)
+        Ok(self.ask(identity, asking, known.as_ref(), Turn::Out).await?)
     }
 
     /// Asks, unless it was tried within the last minute, together with all others who want to know.
@@ -237,6 +252,7 @@ impl Lookup {
         identity: &Identity,
         asking: Option<&str>,
         known: Option<&KnownDescriptor>,
+        turn: Turn,
     ) -> Result<Found, Miss> {
         if let Some(miss) = self.known.failure(identity.id(), self.parts.clock.now()) {
             return Err(miss);
@@ -244,7 +260,8 @@ impl Lookup {
         if asking.is_some_and(|asking| !self.limits.may_ask(asking)) {
             return Err(Miss::Busy);
         }
-        let fetched = self.under_way.once(identity.id(), || Box::pin(self.fetch(identity, known))).await?;
+        let fetch = || Box::pin(self.fetch(identity, asking, known, turn));
+        let fetched = self.under_way.once(identity.id(), fetch).await?;
         Ok(Found {
             descriptor: fetched.descriptor,
             fetched_at: fetched.fetched_at,
@@ -256,18 +273,25 @@ impl Lookup {
     async fn fetch(
         &self,
         identity: &Identity,
+        asking: Option<&str>,
         known: Option<&KnownDescriptor>,
+        turn: Turn,
     ) -> Result<KnownDescriptor, Miss> {
-        let before = Instant::now().checked_add(self.parts.rules.lookup_within);
-        let before = before.unwrap_or_else(Instant::now);
-        let Ok(Ok(_permit)) = timeout_at(before, self.at_once.acquire()).await else {
-            return Err(Miss::Busy);
+        let before = self.deadline();
+        let Some(_permit) = self.enter(asking, before).await else { return Err(Miss::Busy) };
+        let refreshed_at = match turn {
+            Turn::Due => known.and_then(|known| known.refreshed_at),
+            Turn::Out => Some(self.parts.clock.now()),
         };
+        // Before its host is asked, or one that does not answer would be asked for every slap; and not before it is sure to
+        // be asked, or the one look of ten minutes would be spent on nothing.
+        if let Some(known) = known.filter(|known| known.refreshed_at != refreshed_at) {
+            self.known.put(identity, KnownDescriptor { refreshed_at, ..known.clone() }).await;
+        }
         let found = timeout_at(before, Errand::new(self).descriptor(identity)).await;
         let now = self.parts.clock.now();
         match found.unwrap_or(Err(Miss::Later)) {
             Ok(descriptor) => {
-                let refreshed_at = known.and_then(|known| known.refreshed_at);
                 let fetched = KnownDescriptor { descriptor, fetched_at: now, refreshed_at };
                 self.known.replace(identity, known, fetched.clone()).await;
                 Ok(fetched)
@@ -277,6 +301,20 @@ impl Lookup {
                 Err(miss)
             }
         }
+    }
+
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_add(self.parts.rules.lookup_within).unwrap_or(now)
+    }
+
+    /// Waits for room; `None` if there is none in time.
+    async fn enter(&self, asking: Option<&str>, before: Instant) -> Option<Permit> {
+        let (lanes, client) = match asking {
+            Some(client) => (&self.inward, client),
+            None => (&self.outward, ""),
+        };
+        timeout_at(before, lanes.enter(client)).await.ok()
     }
 
     /// Forgets, until the stop, what is too old to be of use.

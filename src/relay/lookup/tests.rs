@@ -1,5 +1,7 @@
 //! Look-ups in a world of scripted hosts, against a clock that is moved by hand.
 
+mod bounds;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -299,95 +301,6 @@ async fn a_descriptor_is_good_for_a_day_and_for_a_week_while_the_host_is_down_al
     assert!(scene.asked().is_empty(), "the failure is remembered");
     scene.clock.advance(Duration::from_hours(6 * 24));
     assert_eq!(scene.find(BOB).await, Err(LookupError::Later));
-}
-
-#[tokio::test]
-async fn a_failure_is_remembered_for_a_minute_and_named_for_what_it_is() {
-    let later = [SendError::Connect, SendError::Timeout, SendError::Resolve, SendError::Tls];
-    let later = later.map(Err).into_iter().chain([500, 503, 429, 408].map(|status| Ok(answer(status, ""))));
-    for given in later {
-        let scene = Scene::usual();
-        scene.gives(FINGER, given);
-        assert_eq!(scene.find(BOB).await, Err(LookupError::Later));
-    }
-    let refused = SendError::Refused(Refusal::Port);
-    for given in [Err(refused), Err(SendError::TooLarge), Ok(answer(410, "")), Ok(answer(200, "<"))] {
-        let scene = Scene::usual();
-        scene.gives(FINGER, given);
-        assert_eq!(scene.find(BOB).await, Err(LookupError::Nothing));
-        scene.says(FINGER, &jrd(&[BOB]));
-        scene.clock.advance(Duration::from_secs(59));
-        assert_eq!(scene.find(BOB).await, Err(LookupError::Nothing));
-        scene.clock.advance(Duration::from_secs(1));
-        assert!(scene.find(BOB).await.is_ok());
-    }
-}
-
-#[tokio::test]
-async fn a_name_is_asked_after_out_of_turn_once_in_ten_minutes() {
-    let scene = Scene::usual();
-    scene.says(FINGER, &jrd(&[BOB]));
-    let bob = name(BOB);
-    let fresh = scene.find(BOB).await.unwrap();
-    assert_eq!(scene.lookup.refresh(&bob, &fresh, "a").await, None, "nothing newer than that");
-    let outdated = scene.find(BOB).await.unwrap();
-    scene.says(FINGER, &jrd(&[BOB, PAGE]));
-    scene.clock.advance(Duration::from_secs(1));
-    let newer = scene.lookup.refresh(&bob, &outdated, "a").await.unwrap().unwrap();
-    assert_eq!(newer.descriptor.aliases, [PAGE]);
-    scene.asked();
-    let known = scene.lookup.refresh(&bob, &outdated, "a").await.unwrap().unwrap();
-    assert_eq!((known.descriptor, scene.asked().len()), (newer.descriptor, 0), "somebody else asked already");
-    let current = scene.find(BOB).await.unwrap();
-    scene.clock.advance(Duration::from_secs(599));
-    assert_eq!(scene.lookup.refresh(&bob, &current, "a").await, None);
-    scene.clock.advance(Duration::from_secs(1));
-    assert!(scene.lookup.refresh(&bob, &current, "a").await.is_some());
-}
-
-#[tokio::test]
-async fn many_who_want_the_same_are_one_request_even_if_the_first_gives_up() {
-    let scene = Scene::usual();
-    scene.says(FINGER, &jrd(&[BOB]));
-    scene.world.is_held.store(true, Ordering::SeqCst);
-    let mut first = Box::pin(scene.find(BOB));
-    tokio::select! {
-        biased;
-        _ = &mut first => panic!("it is held"),
-        () = async { while scene.world.asked.lock().unwrap().is_empty() { tokio::task::yield_now().await } } => {}
-    }
-    let open = async {
-        tokio::task::yield_now().await;
-        scene.world.is_held.store(false, Ordering::SeqCst);
-        scene.world.gate.add_permits(1);
-    };
-    let (one, two, three, ()) = tokio::join!(first, scene.find(BOB), scene.find(BOB), open);
-    assert!(one.is_ok() && two.is_ok() && three.is_ok());
-    assert_eq!(scene.asked(), [FINGER]);
-    assert!(!scene.lookup.under_way.is_any(name(BOB).id()), "nothing is left of it");
-}
-
-#[tokio::test]
-async fn look_ups_a_minute_are_bounded_for_who_asks_and_for_who_is_asked() {
-    let two = NonZeroU32::new(2).unwrap();
-    let scene = Scene::set(Rules { lookups_per_minute: two, ..Rules::default() });
-    let ask = |nick: &str, host: &str, asking| {
-        let name = name(&format!("{nick}@{host}"));
-        let lookup = Arc::clone(&scene.lookup);
-        async move { lookup.find(&name, asking).await }
-    };
-    assert_eq!(ask("a", "one.example", "x").await, Err(LookupError::Nothing));
-    assert_eq!(ask("b", "two.example", "x").await, Err(LookupError::Nothing));
-    scene.asked();
-    assert_eq!(ask("c", "three.example", "x").await, Err(LookupError::Later));
-    assert_eq!(ask("d", "one.example", "y").await, Err(LookupError::Nothing));
-    scene.asked();
-    assert_eq!(
-        ask("e", "one.example:8443", "z").await,
-        Err(LookupError::Later),
-        "one machine, whatever port"
-    );
-    assert!(scene.asked().is_empty());
 }
 
 fn claims(uri: &str, email: &str) -> Claims {

@@ -134,8 +134,8 @@ fn account(nick: &str, path: &str, page: &str) -> Account {
 
 /// Somebody who signs.
 pub(super) struct Author {
-    uri: String,
-    email: String,
+    pub(super) uri: String,
+    pub(super) email: String,
     key: PrivateKey,
 }
 
