@@ -112,3 +112,16 @@ async fn one_address_is_told_to_wait() {
     let refused = scene.slap("alice", "x").await.expect(429);
     assert_eq!(refused.header("retry-after"), "1");
 }
+
+#[tokio::test]
+async fn an_operator_may_say_how_old_is_too_old() {
+    let settings = settings().with("salmon", "max_age", "30d");
+    let scene = Scene::set_with(settings, |stage| vec![alice(&stage.subscriber.callback("/site"))]).await;
+    let bob = Author::bob();
+    let refused =
+        scene.slap("alice", bob.follow(FOLLOW, "tag:1", Some("2009-03-01T12:00:00Z"))).await.expect(400);
+    assert_eq!(refused.text, "the entry is older than what is taken here\n");
+    // Mastodon sends no date with a follow.
+    scene.slap("alice", bob.follow(FOLLOW, "tag:2", None)).await.expect(200);
+    scene.slap("alice", bob.follow(FOLLOW, "tag:3", Some("2126-03-01T12:00:00Z"))).await.expect(200);
+}

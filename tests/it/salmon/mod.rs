@@ -3,6 +3,7 @@
 
 mod accounts;
 mod answers;
+mod attacks;
 mod doubts;
 mod groups;
 mod scene;

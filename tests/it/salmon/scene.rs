@@ -35,6 +35,15 @@ impl Scene {
     }
 
     pub(super) async fn set_with(settings: Settings, accounts: impl FnOnce(&Stage) -> Vec<Account>) -> Self {
+        Self::set_knowing(settings, "indep-2048", accounts).await
+    }
+
+    /// Where this is known as bob's key.
+    pub(super) async fn set_knowing(
+        settings: Settings,
+        key: &str,
+        accounts: impl FnOnce(&Stage) -> Vec<Account>,
+    ) -> Self {
         let mut stage = Stage::set_with(settings).await;
         stage.hub.end().await;
         let mut commit = Commit::new();
@@ -42,8 +51,14 @@ impl Scene {
             commit.push(RelayRecord::AccountPut(id(&account.name), account));
         }
         for nick in ["bob", "mallory"] {
-            let descriptor =
+            let mut descriptor =
                 Descriptor::read(fixture(&format!("discovery/{nick}.xrd.xml")).as_bytes()).unwrap();
+            for link in
+                descriptor.links.iter_mut().filter(|link| nick == "bob" && link.rel == "magic-public-key")
+            {
+                let magic = fixture(&format!("keys/{key}.magic"));
+                link.href = Some(format!("data:application/magic-public-key,{}", magic.trim()));
+            }
             for name in descriptor.identities() {
                 let fetched_at = SystemClock::default().now();
                 let known = KnownDescriptor {
@@ -94,9 +109,13 @@ pub(super) fn id(name: &str) -> NameId {
 
 /// Alice of the vectors, told at this callback.
 pub(super) fn alice(callback: &Callback) -> Account {
+    Account { callback: Some(callback.url()), ..alice_untold() }
+}
+
+/// Whose site is told nothing.
+pub(super) fn alice_untold() -> Account {
     Account {
         kind: AccountKind::Person,
-        callback: Some(callback.url()),
         posts: vec!["tag:alice.example,".to_owned()],
         ..account("alice", "user/7", "alice")
     }
