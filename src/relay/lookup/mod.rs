@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //! - A descriptor speaks for a name only if it came from the name's host: from its own address there after all redirects,
-//!   or from a template that the host's host-meta names. It has to have the name in it.
+//!   from where the host has its own well-known documents, or from a template that its host-meta names. It has to have the
+//!   name in it.
 //! - What a *page* leads to speaks for that page alone: its neighbours on the host may be other people.
 //! - One name is asked after once at a time, however many want to know; once a day if it is there, once a minute if not,
 //!   and out of turn once in ten minutes.

@@ -60,8 +60,10 @@ impl Errand<'_> {
     /// Asks for `name`; what comes has to be about `about` as well.
     async fn webfinger(&mut self, name: &Identity, about: &Identity) -> Option<Descriptor> {
         let url = self.rules().at_host(&discovery::webfinger(name.host(), name.as_str()))?;
+        let document = url.path().to_owned();
         let page = self.get(url, DESCRIPTOR).await.ok()?;
-        read(&page, name.host()).filter(|found| is_about(found, name) && is_about(found, about))
+        let found = spoken_for(&page, name.host(), &document).then(|| Descriptor::read(&page.body).ok())?;
+        found.filter(|found| is_about(found, name) && is_about(found, about))
     }
 
     async fn host_meta(&mut self, name: &Identity) -> HostMeta {
@@ -69,8 +71,9 @@ impl Errand<'_> {
         let mut meta = HostMeta::Absent;
         for address in [address.clone(), format!("{address}.json")] {
             let Some(url) = self.rules().at_host(&address) else { return HostMeta::Unclear };
+            let document = url.path().to_owned();
             match self.get(url, XRD).await {
-                Ok(page) if !is_from(&page, name.host()) => meta = HostMeta::Unclear,
+                Ok(page) if !spoken_for(&page, name.host(), &document) => meta = HostMeta::Unclear,
                 Ok(page) => {
                     // Many a server answers whatever it does not know with a page for people.
                     if let Ok(found) = Descriptor::read(&page.body) {
@@ -186,6 +189,13 @@ fn read(page: &Page, host: &str) -> Option<Descriptor> {
 /// Whether it came from that host, after all redirects.
 fn is_from(page: &Page, host: &str) -> bool {
     authority(&page.url).is_some_and(|from| from == host)
+}
+
+/// Whether a well-known document is the word of that host: it came from there, or from where the host keeps it. Sites whose
+/// accounts are named by one host and served by another answer with a redirect to the same document there; no page of a
+/// user and no open redirect lies under that path.
+fn spoken_for(page: &Page, host: &str, document: &str) -> bool {
+    is_from(page, host) || page.url.path() == document
 }
 
 fn is_about(descriptor: &Descriptor, name: &Identity) -> bool {

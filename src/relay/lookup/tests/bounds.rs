@@ -166,17 +166,16 @@ async fn one_client_has_its_share_of_the_look_ups_at_a_time_and_our_own_sites_ha
 async fn a_look_up_ends_in_time_whether_it_waits_for_an_answer_or_for_its_turn() {
     let scene = Scene::set(Rules { concurrency: 1, ..Rules::default() });
     scene.world.is_held.store(true, Ordering::SeqCst);
-    let begun = Instant::now();
-    let other = name("b@two.example");
     let feed = "https://group.example/7.atom";
-    let (asked, waited, own) = tokio::join!(
-        scene.find(BOB),
-        scene.lookup.find(&other, "192.0.2.2"),
-        scene.lookup.endpoint(feed, false)
-    );
-    assert_eq!((asked, waited), (Err(LookupError::Later), Err(LookupError::Busy)));
-    assert_eq!(own, Err(LookupError::Later));
-    assert_eq!(begun.elapsed().as_secs(), 10);
+    let begun = Instant::now();
+    let in_the_way = (scene.lookup.inward.enter("x").await, scene.lookup.outward.enter("").await);
+    assert_eq!(scene.find(BOB).await, Err(LookupError::Busy));
+    assert_eq!(scene.lookup.by_feed(&name(feed), None).await, Err(LookupError::Busy));
+    assert_eq!((begun.elapsed().as_secs(), scene.asked().len()), (20, 0));
+    drop(in_the_way);
+    assert_eq!(scene.find(BOB).await, Err(LookupError::Later));
+    assert_eq!(scene.lookup.by_feed(&name(feed), None).await, Err(LookupError::Later));
+    assert_eq!((begun.elapsed().as_secs(), scene.asked().len()), (40, 2));
 }
 
 #[tokio::test]

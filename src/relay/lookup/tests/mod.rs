@@ -244,6 +244,21 @@ async fn a_descriptor_counts_only_from_the_names_own_host_and_with_the_name_in_i
 }
 
 #[tokio::test]
+async fn a_host_may_keep_its_well_known_documents_at_another() {
+    let elsewhere = "https://social.bob.example/.well-known/webfinger?resource=acct%3Abob%40bob.example";
+    let scene = Scene::usual();
+    scene.redirects(FINGER, elsewhere);
+    scene.says(elsewhere, &jrd(&[BOB, "https://social.bob.example/@bob"]));
+    assert!(scene.find(BOB).await.is_ok());
+    let scene = Scene::usual();
+    scene.redirects(META, "https://social.bob.example/.well-known/host-meta");
+    let template = "https://social.bob.example/xrd?uri={uri}";
+    scene.says("https://social.bob.example/.well-known/host-meta", &host_meta(template));
+    scene.says("https://social.bob.example/xrd?uri=acct%3Abob%40bob.example", &jrd(&[BOB]));
+    assert!(scene.find(BOB).await.is_ok());
+}
+
+#[tokio::test]
 async fn redirects_are_followed_three_times_and_never_out_of_tls() {
     let scene = Scene::usual();
     let hop = |number: u8| format!("https://bob.example/{number}");
