@@ -76,11 +76,12 @@ pub enum Change {
     Opened,
     /// A request sent before the breaker opened succeeded after all: the next one may probe at once.
     HalfOpened,
-    /// It need not be waited for any more.
+    /// It need not be waited for any more, but for as long as the host itself has asked for.
     Closed(PutOff),
 }
 
-/// Until when those were told to wait that asked in vain.
+/// Until when those were told to wait that asked in vain, and need not any more: of a host that asked to be left alone that
+/// is nobody.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PutOff([Option<Timestamp>; MOMENTS]);
 
@@ -171,9 +172,11 @@ impl Breaker {
             // Sent before the breaker opened; nothing new.
             (State::Open { .. }, false) => None,
             (State::HalfOpen { .. }, true) => {
-                let closed = Change::Closed(self.put_off);
-                *self = Self::new(rules);
-                Some(closed)
+                // What the host asked for itself outlasts this: a probe says that it is there, not that it wants more.
+                let held_until = self.held_until;
+                let put_off = if held_until <= now { self.put_off } else { PutOff::default() };
+                *self = Self { held_until, ..Self::new(rules) };
+                Some(Change::Closed(put_off))
             }
             (State::HalfOpen { is_known, .. }, false) => {
                 self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE.max(rules.pause));
@@ -384,6 +387,24 @@ mod tests {
         assert!(open.hold(START, until));
         assert_eq!(open.ask(START.after(30 * SECOND)), Gate::Wait(until), "not even a probe");
         assert_eq!(open.ask(until), Gate::Probe);
+    }
+
+    #[test]
+    fn d17_a_pause_that_a_host_asked_for_outlasts_the_success_of_a_probe() {
+        let rules = BreakerRules::default();
+        let mut breaker = opened();
+        let due = START.after(30 * SECOND);
+        assert_eq!(breaker.ask(START), Gate::Wait(due));
+        assert_eq!(breaker.ask(due), Gate::Probe);
+        // A request from before it opened is answered late, while the probe is under way.
+        assert!(breaker.hold(due, due.after(60 * SECOND)));
+        let closed = breaker.report(&rules, due.after(SECOND), true);
+        assert_eq!(closed, Some(Change::Closed(PutOff::default())), "nobody is to come early");
+        assert!(breaker.is_closed() && !breaker.lets_all_through(due.after(SECOND)));
+        assert!(!breaker.is_forgettable(&rules, due.after(SECOND)));
+        assert_eq!(breaker.ask(due.after(SECOND)), Gate::Wait(due.after(60 * SECOND)));
+        assert_eq!(breaker.ask(due.after(60 * SECOND)), Gate::Go);
+        assert!(breaker.is_forgettable(&rules, due.after(60 * SECOND)));
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Breakers {
     fn note(&self, hosts: &mut Hosts, host: &str, now: Timestamp, ok: bool) -> Option<Change> {
         if let Some(breaker) = hosts.by_name.get_mut(host) {
             let change = breaker.report(&self.rules, now, ok);
-            if matches!(change, Some(Change::Closed(_))) {
+            if matches!(change, Some(Change::Closed(_))) && breaker.is_forgettable(&self.rules, now) {
                 hosts.by_name.remove(host);
             }
             return change;
@@ -155,6 +155,22 @@ mod tests {
         assert_eq!(breakers.ask("busy", START), Gate::Wait(until));
         assert_eq!(breakers.ask("other", START), Gate::Go);
         assert_eq!(breakers.ask("busy", until), Gate::Go);
+    }
+
+    #[test]
+    fn d17_a_host_that_is_back_and_asked_for_a_pause_gets_it() {
+        let breakers = Breakers::new(BreakerRules::default());
+        for _ in 0..20 {
+            breakers.report("busy", START, false);
+        }
+        let due = START.after(Duration::from_secs(30));
+        assert_eq!(breakers.ask("busy", due), Gate::Probe);
+        let granted = breakers.hold("busy", due, Duration::from_hours(1)).unwrap();
+        assert!(matches!(breakers.report("busy", due, true), Some(Change::Closed(_))));
+        assert_eq!((breakers.open(), breakers.watched()), (0, 1), "closed, and not forgotten");
+        assert!(!breakers.lets_all_through("busy", due));
+        assert_eq!(breakers.ask("busy", due), Gate::Wait(due.after(granted)));
+        assert_eq!(breakers.ask("busy", due.after(granted)), Gate::Go);
     }
 
     #[test]
