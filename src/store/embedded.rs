@@ -50,6 +50,13 @@ pub(super) struct Change {
     pub(super) value: Option<Vec<u8>>,
 }
 
+impl Change {
+    /// Of its key and its value.
+    pub(super) fn octets(&self) -> usize {
+        self.key.len().saturating_add(self.value.as_ref().map_or(0, Vec::len))
+    }
+}
+
 /// Octets of a key or value as the engine lends them.
 #[derive(Debug, Clone)]
 pub(super) struct Octets(sled::IVec);

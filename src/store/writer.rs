@@ -1,7 +1,8 @@
-//! One thread writes. Everything that gathered while it flushed goes into the next batch and shares its flush: a
-//! commit is acknowledged when the flush behind it returned.
+//! One thread writes. Everything that gathered while it flushed goes into the next batch and shares its flush, as far as
+//! that stays within bounds: a commit is acknowledged when the flush behind it returned.
 
 use std::{
+    collections::VecDeque,
     mem,
     pin::pin,
     sync::{
@@ -28,8 +29,11 @@ use super::{
 
 /// Commits waiting for the writer; more than this and whoever submits waits too.
 const QUEUE: usize = 4096;
-/// Commits in one batch: bounds how long the first of them waits for the last to be applied.
+/// Commits in one batch, and changes and octets of all of them: bounds how long the first of them waits for the last to be
+/// applied, and what the engine takes in one go. A commit that alone is more has a batch of its own, and is never split.
 const GROUP: usize = 1024;
+const GROUP_CHANGES: usize = 4 * LARGE;
+const GROUP_OCTETS: usize = 8 << 20;
 
 struct Job {
     changes: Vec<Change>,
@@ -126,49 +130,28 @@ fn thread_failed(error: std::io::Error) -> StoreError {
 }
 
 async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Duration, counters: &Counters) {
-    let health = kv.health();
-    let mut group = Vec::new();
+    let mut waiting = VecDeque::new();
+    let mut received = Vec::new();
     loop {
-        group.clear();
-        if queue.recv_many(&mut group, GROUP).await == 0 {
-            return;
-        }
-        if !gather.is_zero() && group.len() < GROUP {
-            let room = GROUP.saturating_sub(group.len());
-            // Silence is as good as company: either way the group is flushed now.
-            let _company = timeout(gather, queue.recv_many(&mut group, room)).await;
-        }
-        let mut answers = Vec::with_capacity(group.len());
-        let mut changes = Vec::new();
-        let mut written = Ok(());
-        let mut touched = Touches::default();
-        for Job { changes: wanted, touches, done } in group.drain(..) {
-            answers.push(done);
-            touched.subscriptions |= touches.subscriptions;
-            touched.accounts |= touches.accounts;
-            if wanted.len() <= LARGE {
-                changes.extend(wanted);
-            } else if !health.has_failed() {
-                // On its own, behind what came before it.
-                let before = mem::take(&mut changes);
-                written = written.and_then(|()| kv.apply(before)).and_then(|()| kv.apply_large(wanted));
+        if waiting.is_empty() {
+            if queue.recv_many(&mut received, GROUP).await == 0 {
+                return;
+            }
+            if !gather.is_zero() && received.len() < GROUP {
+                let room = GROUP.saturating_sub(received.len());
+                // Silence is as good as company: either way the group is flushed now.
+                let _company = timeout(gather, queue.recv_many(&mut received, room)).await;
+            }
+            waiting.extend(received.drain(..));
+        } else {
+            // What had no room in the last batch has waited for its company already.
+            while waiting.len() < GROUP
+                && let Ok(job) = queue.try_recv()
+            {
+                waiting.push_back(job);
             }
         }
-        // After a write that failed the engine is not touched again: some of its errors leave a gap in its log, and a
-        // flush behind a gap waits for ever instead of failing.
-        let outcome = if health.has_failed() {
-            Err(StoreError::ReadOnly)
-        } else {
-            written.and_then(|()| kv.commit(changes))
-        };
-        if let Err(failure) = &outcome
-            && health.fail(failure.to_string())
-        {
-            // Never closed, either: the engine flushes in its destructor, and the end of the program would wait for it.
-            mem::forget(Arc::clone(kv));
-            // Once: a full disk must not fill the log as well.
-            error!(error = %failure, "the store cannot write; nothing is acknowledged before a restart");
-        }
+        let (answers, touched, outcome) = write_group(kv, &mut waiting);
         // Here, because whoever asked may not have waited for it.
         if touched.subscriptions {
             counters.subscriptions.fetch_add(1, Ordering::SeqCst);
@@ -180,5 +163,118 @@ async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Durat
             // Whoever asked may have gone; the commit stands all the same.
             let _gone = done.send(outcome.clone());
         }
+    }
+}
+
+type Answers = Vec<oneshot::Sender<Result<(), StoreError>>>;
+
+/// Writes the first of those that wait, as many as go together.
+fn write_group(
+    kv: &Arc<Embedded>,
+    waiting: &mut VecDeque<Job>,
+) -> (Answers, Touches, Result<(), StoreError>) {
+    let health = kv.health();
+    let mut answers = Vec::new();
+    let mut changes = Vec::new();
+    let mut touched = Touches::default();
+    for Job { changes: wanted, touches, done } in waiting.drain(..together(waiting)) {
+        answers.push(done);
+        touched.subscriptions |= touches.subscriptions;
+        touched.accounts |= touches.accounts;
+        changes.extend(wanted);
+    }
+    let written = || {
+        if answers.len() == 1 && changes.len() > LARGE {
+            kv.apply_large(changes).and_then(|()| kv.flush())
+        } else {
+            kv.commit(changes)
+        }
+    };
+    // After a write that failed the engine is not touched again: some of its errors leave a gap in its log, and a
+    // flush behind a gap waits for ever instead of failing.
+    let outcome = if health.has_failed() { Err(StoreError::ReadOnly) } else { written() };
+    if let Err(failure) = &outcome
+        && health.fail(failure.to_string())
+    {
+        // Never closed, either: the engine flushes in its destructor, and the end of the program would wait for it.
+        mem::forget(Arc::clone(kv));
+        // Once: a full disk must not fill the log as well.
+        error!(error = %failure, "the store cannot write; nothing is acknowledged before a restart");
+    }
+    (answers, touched, outcome)
+}
+
+/// How many of those that wait go into one batch: at least the first, and a large one alone.
+fn together(waiting: &VecDeque<Job>) -> usize {
+    let (mut changes, mut octets) = (0_usize, 0_usize);
+    let fits = |job: &&Job| {
+        changes = changes.saturating_add(job.changes.len());
+        octets = job.changes.iter().map(Change::octets).fold(octets, usize::saturating_add);
+        job.changes.len() <= LARGE && changes <= GROUP_CHANGES && octets <= GROUP_OCTETS
+    };
+    waiting.iter().take(GROUP).take_while(fits).count().max(1).min(waiting.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::transfer_tests::options;
+
+    type Answer = oneshot::Receiver<Result<(), StoreError>>;
+
+    /// A commit of so many changes, each with a value of so many octets.
+    fn job(number: u32, changes: u32, octets: usize) -> (Job, Answer) {
+        let (done, answer) = oneshot::channel();
+        let put = |change: u32| Change {
+            key: [&b"E"[..], &number.to_be_bytes(), &change.to_be_bytes()].concat(),
+            value: Some(vec![7; octets]),
+        };
+        (Job { changes: (0..changes).map(put).collect(), touches: Touches::default(), done }, answer)
+    }
+
+    /// Writes commits that all wait already, and says how many flushes that took and how many rows there are then.
+    async fn written(jobs: Vec<(Job, Answer)>) -> (u64, u64) {
+        let home = tempfile::tempdir().unwrap();
+        let kv = Arc::new(Embedded::open(&options(&home.path().join("data"))).unwrap());
+        let before = kv.acknowledged().number().unwrap();
+        let (waiting, queue) = mpsc::channel(QUEUE);
+        let mut answers = Vec::new();
+        for (job, answer) in jobs {
+            waiting.send(job).await.unwrap();
+            answers.push(answer);
+        }
+        drop(waiting);
+        write(&kv, queue, Duration::ZERO, &Counters::default()).await;
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        kv.check_sum().unwrap();
+        (kv.acknowledged().number().unwrap() - before, kv.count(b"E").unwrap())
+    }
+
+    #[tokio::test]
+    async fn commits_that_wait_together_share_a_flush() {
+        let (flushes, rows) = written((0..100).map(|number| job(number, 8, 100)).collect()).await;
+        assert_eq!((flushes, rows), (1, 800));
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_bounded_by_its_changes() {
+        let (flushes, rows) = written((0..9).map(|number| job(number, 1000, 8)).collect()).await;
+        assert_eq!((flushes, rows), (3, 9000), "four and four and one");
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_bounded_by_its_octets() {
+        let (flushes, rows) = written((0..5).map(|number| job(number, 1, 3 << 20)).collect()).await;
+        assert_eq!((flushes, rows), (3, 5), "two and two and one");
+    }
+
+    /// With its row of its own it is flushed twice, and nobody else waits for it who came before it.
+    #[tokio::test]
+    async fn a_large_commit_shares_its_batch_with_nobody() {
+        let jobs = [job(0, 8, 8), job(1, 2000, 8), job(2, 8, 8)];
+        let (flushes, rows) = written(jobs.into()).await;
+        assert_eq!((flushes, rows), (4, 2016));
     }
 }
