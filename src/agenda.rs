@@ -8,6 +8,8 @@
 //! at which moment it would have been due ([`Poke::early`]), and what is due at that very moment is done at once, as far as
 //! what is due anyway leaves room. The rows stay as they are.
 //!
+//! A row that cannot be read is left alone until the next start, and keeps nothing else waiting.
+//!
 //! A key is never worked on twice at the same time, which is what makes the order of one topic's fetches and of one
 //! subscription's deliveries follow by itself.
 
@@ -26,7 +28,7 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::{
     clock::{Clock, Timestamp},
@@ -36,13 +38,17 @@ use crate::{
 /// The longest sleep: a wall clock that was set forwards must not leave work waiting for hours, nor a lost poke.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
+/// Pause of what met a store that fails. It is still due: without one the loop would spin.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
 /// Moments whose work may be done early. Beyond that it waits until it is due.
 const EARLY: usize = 1024;
 
 /// What is done with something that is due.
 pub trait Work: Send + Sync + 'static {
-    /// Does it. Every path must move or remove the due row, or the agenda offers the same again.
-    fn run(self: Arc<Self>, due: Due) -> impl Future<Output = ()> + Send;
+    /// Does it. Every path must move or remove the due row, or the agenda offers the same again. With an error the row stays
+    /// due.
+    fn run(self: Arc<Self>, due: Due) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Tells an agenda that something may be due sooner than it thinks.
@@ -98,11 +104,14 @@ pub struct Agenda {
 
 #[derive(Debug, Default)]
 struct Running {
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Option<Due>>,
     keys: HashMap<Id, Vec<u8>>,
     busy: HashSet<Vec<u8>>,
     /// Work that panicked: left alone until the next start, or the loop would spin on it.
     broken: HashSet<Vec<u8>>,
+    /// What came upon a row that cannot be read: the same, unless the key is due at another moment, for then somebody has
+    /// written a row that can.
+    unreadable: HashSet<Due>,
     /// Due when it was last looked, and more than there was room for: started as others end, without another look.
     ready: VecDeque<Due>,
     /// How far it has come with a moment whose work may be done early. Each row is offered once, or what is put off to the
@@ -113,25 +122,29 @@ struct Running {
 }
 
 impl Running {
-    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+    fn ended(&mut self, ended: Result<(Id, Option<Due>), JoinError>) {
         let id = match &ended {
-            Ok((id, ())) => *id,
+            Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
         let Some(key) = self.keys.remove(&id) else { return };
         self.busy.remove(&key);
         self.ready.extend(self.again.remove(&key));
-        if let Err(failure) = ended
-            && failure.is_panic()
-        {
-            error!("work panicked and is left alone until the next start");
-            self.broken.insert(key);
+        match ended {
+            Ok((_, unreadable)) => self.unreadable.extend(unreadable),
+            Err(failure) if failure.is_panic() => {
+                error!("work panicked and is left alone until the next start");
+                self.broken.insert(key);
+            }
+            Err(_cancelled) => {}
         }
     }
 
     fn add(&mut self, rows: Vec<Due>) {
-        let (busy, broken) = (&self.busy, &self.broken);
-        let is_new = |due: &Due| !busy.contains(due.primary()) && !broken.contains(due.primary());
+        let (busy, broken, unreadable) = (&self.busy, &self.broken, &self.unreadable);
+        let is_new = |due: &Due| {
+            !busy.contains(due.primary()) && !broken.contains(due.primary()) && !unreadable.contains(due)
+        };
         self.ready.extend(rows.into_iter().filter(is_new));
     }
 
@@ -194,7 +207,8 @@ impl Agenda {
         }
         // Past those that are being done, and as many again: where much is due at once, a look for each that ends would
         // read all of them each time.
-        let look = self.limit.saturating_mul(2).saturating_add(running.broken.len()).saturating_add(1);
+        let left_alone = running.broken.len().saturating_add(running.unreadable.len());
+        let look = self.limit.saturating_mul(2).saturating_add(left_alone).saturating_add(1);
         let now = self.clock.now();
         let (rows, next) = self.store.read(move |store| store.due(kind, now, look)).await?;
         running.add(rows);
@@ -223,8 +237,27 @@ impl Agenda {
         {
             let key = due.primary().to_vec();
             if !running.broken.contains(&key) && running.busy.insert(key.clone()) {
-                let task = running.tasks.spawn(Arc::clone(work).run(due));
+                let task = running.tasks.spawn(self.attend(Arc::clone(work), due));
                 running.keys.insert(task.id(), key);
+            }
+        }
+    }
+
+    /// Does one. Gives it back if it came upon a row that cannot be read.
+    fn attend<W: Work>(&self, work: Arc<W>, due: Due) -> impl Future<Output = Option<Due>> + Send + use<W> {
+        let (kind, store) = (self.kind, self.store.clone());
+        async move {
+            match work.run(due.clone()).await {
+                Ok(()) => None,
+                Err(StoreError::Damaged { table }) => {
+                    store.pass_over(table);
+                    Some(due)
+                }
+                Err(error) => {
+                    warn!(?kind, %error, "what is due met a store that fails; it stays due");
+                    sleep(STORE_PAUSE).await;
+                    None
+                }
             }
         }
     }
@@ -236,13 +269,14 @@ impl Agenda {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::metrics::counter::Counter;
     use tokio::sync::{Semaphore, mpsc};
 
     use super::*;
     use crate::{
         clock::ManualClock,
         protocol::{TopicId, TopicUrl},
-        store::{PendingFetch, Record, StoreOptions},
+        store::{PendingFetch, Record, StoreOptions, keys::Table},
     };
 
     /// Reports each start, and ends when the test lets it.
@@ -254,11 +288,12 @@ mod tests {
     }
 
     impl Work for Slow {
-        async fn run(self: Arc<Self>, due: Due) {
+        async fn run(self: Arc<Self>, due: Due) -> Result<(), StoreError> {
             let topic = due.topic().unwrap();
             self.started.send(topic).await.unwrap();
             self.gate.acquire().await.unwrap().forget();
-            self.store.commit(Record::FetchDone { topic, was: due.at }.into()).await.unwrap();
+            self.store.pending_fetch(topic)?;
+            self.store.commit(Record::FetchDone { topic, was: due.at }.into()).await
         }
     }
 
@@ -267,7 +302,7 @@ mod tests {
     struct Stubborn(Slow);
 
     impl Work for Stubborn {
-        async fn run(self: Arc<Self>, due: Due) {
+        async fn run(self: Arc<Self>, due: Due) -> Result<(), StoreError> {
             let Self(slow) = &*self;
             let topic = due.topic().unwrap();
             slow.started.send(topic).await.unwrap();
@@ -275,6 +310,7 @@ mod tests {
             if due.at <= Timestamp::from_millis(1000) {
                 slow.store.commit(Record::FetchDone { topic, was: due.at }.into()).await.unwrap();
             }
+            Ok(())
         }
     }
 
@@ -402,5 +438,29 @@ mod tests {
         scene.stop.cancel();
         scene.agenda.await.unwrap().unwrap();
         assert!(scene.started.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_left_alone_and_keeps_nothing_waiting_until_it_can() {
+        let mut scene = Scene::set(1);
+        let counter = Counter::default();
+        scene.store.count_unreadable_in(counter.clone());
+        let (bad, good) = (scene.add("bad", 1).await, scene.add("good", 2).await);
+        scene.store.spoil(Table::Fetches, bad.as_bytes());
+        scene.gate.add_permits(2);
+        assert_eq!(scene.started.recv().await.unwrap(), bad);
+        assert_eq!(scene.started.recv().await.unwrap(), good);
+        let other = scene.add("other", 3).await;
+        scene.gate.add_permits(1);
+        assert_eq!(scene.started.recv().await.unwrap(), other, "and not the same again");
+        assert_eq!(counter.get(), 1);
+        assert_eq!(scene.add("bad", 4).await, bad);
+        scene.gate.add_permits(1);
+        assert_eq!(scene.started.recv().await.unwrap(), bad);
+        scene.stop.cancel();
+        scene.agenda.await.unwrap().unwrap();
+        assert!(scene.started.try_recv().is_err());
+        let (left, _) = scene.store.due(DueKind::Fetch, Timestamp::MAX, 10).unwrap();
+        assert_eq!(left.iter().filter_map(Due::topic).collect::<Vec<_>>(), [bad], "of the row that was");
     }
 }

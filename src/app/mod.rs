@@ -155,6 +155,7 @@ impl App {
         let own_listeners = vec![public.local_addr()?, admin.local_addr()?];
         let tasks = Tasks::new();
         let metrics = Arc::new(Metrics::default());
+        store.count_unreadable_in(metrics.unreadable_rows.clone());
         let services = {
             // A connection that waits for the next request is a file that another host could use.
             let is_tight = config.delivery.concurrency < FEW_DELIVERIES;

@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{pin, time::timeout};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{Distribution, parcel::Parcel, settle::Setback};
 use crate::{
     agenda::Work,
     outbound::{Outcome, Permit},
     protocol::PairId,
-    store::{Backlog, Commit, Due, LastOutcome, Record, StoreError, Subscription},
+    store::{Backlog, Commit, Due, LastOutcome, NeedsFull, Record, StoreError, Subscription},
 };
 
 /// The work of the agenda of backlogs.
@@ -18,12 +18,8 @@ use crate::{
 pub struct CatchUp(pub Arc<Distribution>);
 
 impl Work for CatchUp {
-    async fn run(self: Arc<Self>, due: Due) {
-        if let Err(error) = self.0.catch_up(due).await {
-            warn!(%error, "a catch-up met a store that fails; it stays due");
-            // The row is still there and still due: without a pause the agenda would spin on a failing store.
-            tokio::time::sleep(self.0.parts.delivery.patience).await;
-        }
+    async fn run(self: Arc<Self>, due: Due) -> Result<(), StoreError> {
+        self.0.catch_up(due).await
     }
 }
 
@@ -40,7 +36,7 @@ impl Distribution {
             store.read(move |store| store.due(crate::store::DueKind::Backlog, horizon, RESUMED)).await?;
         let mut commit = Commit::new();
         for pair in hints.iter().filter(|due| due.at > now).filter_map(Due::pair) {
-            if let Some(old) = store.backlog(pair)?.filter(|old| old.last == LastOutcome::Slow) {
+            if let Some(old) = self.backlog(pair)?.filter(|old| old.last == LastOutcome::Slow) {
                 let backlog = Backlog { due_at: now, ..old };
                 commit.push(Record::BacklogPut { pair, backlog, was: Some(old.due_at) });
             }
@@ -57,10 +53,14 @@ impl Distribution {
     async fn catch_up(&self, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let Some(pair) = due.pair() else { return store.drop_due(due).await };
-        let backlog = store.backlog(pair)?.filter(|backlog| backlog.due_at == due.at);
+        let found = store.backlog(pair);
+        if matches!(found, Err(StoreError::Damaged { .. })) {
+            return self.owe_all(pair, due).await;
+        }
+        let backlog = found?.filter(|backlog| backlog.due_at == due.at);
+        let is_early = due.at > self.parts.clock.now();
         let Some(backlog) = backlog else {
             // One that comes early may be put off to this very moment by now: the row stays until it is due.
-            let is_early = due.at > self.parts.clock.now();
             return if is_early { Ok(()) } else { store.drop_due(due).await };
         };
         if backlog.from_seq > store.head(pair.topic)? {
@@ -68,7 +68,7 @@ impl Distribution {
         }
         let now = self.parts.clock.now();
         let changes = store.subscription_changes();
-        let Some(mut subscription) = self.subscription(pair)? else {
+        let Some(mut subscription) = self.parts.store.subscription(pair)? else {
             return store.commit(Record::BacklogSettled { pair, was: backlog.due_at }.into()).await;
         };
         // Out of its lease, or still being told by a request that is under way: not now.
@@ -88,10 +88,10 @@ impl Distribution {
         // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing, were
         // it back meanwhile or its lease at its end (D22). Whoever changed the backlog has made it due again.
         if store.subscription_changes() != changes {
-            let Some(current) = self.subscription(pair)? else { return Ok(()) };
+            let Some(current) = self.parts.store.subscription(pair)? else { return Ok(()) };
             subscription = current;
         }
-        if store.backlog(pair)? != Some(backlog) {
+        if self.backlog(pair)? != Some(backlog) {
             return Ok(());
         }
         let now = self.parts.clock.now();
@@ -127,6 +127,35 @@ impl Distribution {
                 self.put_off(pair, backlog.from_seq, self.setback(backlog.attempts, &outcome)).await
             }
         }
+    }
+
+    /// What a backlog was about that cannot be read nobody knows: the subscription is owed the whole document, and with it
+    /// whatever it missed.
+    async fn owe_all(&self, pair: PairId, due: Due) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
+        let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
+        if store.readable(store.backlog(pair))?.is_some() {
+            return Ok(());
+        }
+        let head = store.head(pair.topic)?;
+        let is_owed = store.subscription(pair)?.is_some_and(|subscription| subscription.since_seq < head);
+        if !is_owed {
+            return store.commit(Record::BacklogSettled { pair, was: due.at }.into()).await;
+        }
+        let now = self.parts.clock.now();
+        let backlog = Backlog {
+            from_seq: head,
+            passed: 0,
+            attempts: 0,
+            due_at: now,
+            since: now,
+            last: LastOutcome::Unreachable,
+            needs_full: NeedsFull::Lost,
+        };
+        store.commit(Record::BacklogPut { pair, backlog, was: Some(due.at) }.into()).await?;
+        self.poke.due(now);
+        Ok(())
     }
 
     /// One try that leaves its room to others where it turns out to be slow: a few dozen hosts that take their time over

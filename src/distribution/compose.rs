@@ -130,14 +130,16 @@ fn compose(
 ) -> Result<Option<Composed>, StoreError> {
     let Wanted { topic, from_seq, .. } = wanted;
     let publications = store.publications(topic, from_seq, LOOK)?;
-    let document = store.document(topic)?;
+    // Without one the order is that of the publications, and the next fetch brings another.
+    let document = store.readable(store.document(topic))?;
     let run = together(&publications, limits);
-    let Some(((first_seq, _), (last_seq, last))) = run.first().zip(run.last()) else {
+    let Some((last_seq, last)) = run.last() else {
         // Nothing of it is kept: the whole document is all there is.
         return Ok(whole(document));
     };
     // What is kept of it does not make up for what is not, and the document may have lost entries of either.
-    let needs_full = if *first_seq == from_seq { wanted.needs_full } else { NeedsFull::Lost };
+    let is_gapless = run.iter().zip(from_seq..).all(|((seq, _), expected)| *seq == expected);
+    let needs_full = if is_gapless { wanted.needs_full } else { NeedsFull::Lost };
     // The document of the same fetch: it holds the other parts of that fetch as well.
     let newest = document.as_ref().filter(|found| found.publication.first_of_fetch == last.first_of_fetch);
     let is_due = |document: &&TopicDocument| match needs_full {
@@ -157,7 +159,7 @@ fn compose(
     }
     let Some(content) = store.content(topic, *last_seq)? else {
         // Dropped by its age or size a moment ago.
-        return Ok(whole(store.document(topic)?));
+        return Ok(whole(store.readable(store.document(topic))?));
     };
     let body = if last.format == Format::Opaque || run.len() == 1 {
         content

@@ -80,7 +80,7 @@ impl Delivery {
         // It may have waited for a while: the secret that is active now signs (V16), and who has left gets nothing, were
         // it back meanwhile or its lease at its end (D22).
         if parts.store.subscription_changes() != self.changes {
-            match distribution.subscription(pair)? {
+            match parts.store.subscription(pair)? {
                 Some(current) if current.since_seq < errand.seq => self.subscription = current,
                 _gone => return Ok(None),
             }

@@ -159,12 +159,10 @@ impl Distribution {
     }
 
     async fn run_one(self: Arc<Self>, id: FanOutId) -> Result<(), StoreError> {
-        let store = &self.parts.store;
-        let Some(fanout) = store.fanout(id)? else { return Ok(()) };
-        let (publication, content) = (store.publication(id.topic, id.seq)?, store.content(id.topic, id.seq)?);
-        let (Some(publication), Some(content)) = (publication, content) else {
+        let Some(fanout) = self.parts.store.fanout(id)? else { return Ok(()) };
+        let Some((publication, content)) = self.material(id)? else {
             warn!(seq = id.seq, "a fan-out lost its publication and ends");
-            return store.commit(Record::FanOutDone(id).into()).await;
+            return self.parts.store.commit(Record::FanOutDone(id).into()).await;
         };
         let began = Instant::now();
         let counted = Counted::running(&self.parts.metrics);
@@ -187,16 +185,18 @@ impl Distribution {
         // Backlogs of this topic are only made by its fan-outs, and this is the only one: none now is none later.
         let is_waited_for = store.oldest_needed(topic, 1)?.is_some();
         if !is_waited_for {
-            let mut kept = store.publications(topic, 0, FEW)?;
+            let mut kept = store.publication_numbers(topic, FEW)?;
             if kept.len() == FEW {
-                kept = store.read(move |store| store.publications(topic, 0, LOOK)).await?;
+                kept = store.read(move |store| store.publication_numbers(topic, LOOK)).await?;
             }
-            for (seq, _) in kept.into_iter().take_while(|(seq, _)| *seq <= id.seq) {
+            for seq in kept.into_iter().take_while(|seq| *seq <= id.seq) {
                 commit.push(Record::PublicationDropped(topic, seq));
             }
         } else if is_whole
             && let Some(before) = id.seq.checked_sub(1)
-            && store.publication(topic, before)?.is_some_and(|old| old.format == Format::Opaque)
+            && store
+                .readable(store.publication(topic, before))?
+                .is_some_and(|old| old.format == Format::Opaque)
         {
             // Of what is no feed only the last body is ever sent again, and each may be as large as a fetch may be.
             commit.push(Record::PublicationDropped(topic, before));
@@ -312,7 +312,7 @@ impl<'a> FanOutRun<'a> {
         let mut tally = Tally::default();
         let mut pages = Pages::behind(self.id.topic, self.fanout.cursor, parts.store.clone())?;
         for callback in window.open().collect::<Vec<_>>() {
-            match self.distribution.subscription(PairId { topic: self.id.topic, callback })? {
+            match self.distribution.parts.store.subscription(PairId { topic: self.id.topic, callback })? {
                 Some(subscription) if self.is_for(&subscription) && !self.is_behind(callback)? => {
                     self.start(errand, callback, subscription).await?;
                 }
@@ -324,9 +324,8 @@ impl<'a> FanOutRun<'a> {
             while !stop.is_cancelled() && window.has_room() {
                 let Some(row) = pages.next().await? else { break };
                 let (callback, changes) = (row.callback, pages.changes());
-                match &row.subscription {
-                    Some(subscription) => tally.count(subscription),
-                    None => self.distribution.pass_over(),
+                if let Some(subscription) = &row.subscription {
+                    tally.count(subscription);
                 }
                 let found = row.subscription.filter(|_| !row.is_behind);
                 let found = found.map(|found| self.served(callback, found, changes)).transpose()?;
@@ -381,7 +380,7 @@ impl<'a> FanOutRun<'a> {
 
     fn is_behind(&self, callback: CallbackId) -> Result<bool, StoreError> {
         let pair = PairId { topic: self.id.topic, callback };
-        Ok(self.distribution.parts.store.backlog(pair)?.is_some())
+        self.distribution.parts.store.has_backlog(pair)
     }
 
     /// The subscription, if the publication is for it. A row read some pages ahead may have a lease that ran out since,
@@ -398,7 +397,8 @@ impl<'a> FanOutRun<'a> {
         if changes == self.distribution.parts.store.subscription_changes() {
             return Ok(None);
         }
-        let current = self.distribution.subscription(PairId { topic: self.id.topic, callback })?;
+        let current =
+            self.distribution.parts.store.subscription(PairId { topic: self.id.topic, callback })?;
         Ok(current.filter(|current| self.is_for(current)))
     }
 

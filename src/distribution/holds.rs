@@ -83,7 +83,7 @@ impl Distribution {
 
     async fn send_held(&self, pair: PairId) -> Result<(), StoreError> {
         let store = &self.parts.store;
-        let Some(old) = store.backlog(pair)?.filter(|old| old.last == LastOutcome::Held) else {
+        let Some(old) = self.backlog(pair)?.filter(|old| old.last == LastOutcome::Held) else {
             return Ok(());
         };
         let due_at = self.parts.clock.now();

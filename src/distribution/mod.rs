@@ -30,6 +30,7 @@ mod fanout;
 mod forgetting;
 mod holds;
 mod in_flight;
+mod material;
 mod pages;
 mod parcel;
 mod readers;
@@ -45,24 +46,20 @@ pub use retention::sweep;
 
 use std::{
     fmt::Debug,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use tokio::sync::Notify;
-use tracing::error;
 
 use crate::{
     agenda::Poke,
     clock::Clock,
     config::{DeliveryConfig, PublicationsConfig},
     outbound::{Breakers, Lanes, Transport},
-    protocol::{CallbackUrl, PairId},
+    protocol::CallbackUrl,
     random::Random,
-    store::{Store, StoreError, Subscription},
+    store::Store,
     supervise::Tasks,
     telemetry::Metrics,
 };
@@ -107,7 +104,6 @@ pub struct Distribution {
     changed: Changed,
     composer: Composer,
     departures: OnceLock<Arc<dyn Departures>>,
-    has_passed_over: AtomicBool,
     /// A fan-out was added.
     added: Notify,
     /// A backlog may be due.
@@ -124,7 +120,6 @@ impl Distribution {
             changed: Changed::default(),
             composer,
             departures: OnceLock::new(),
-            has_passed_over: AtomicBool::default(),
             added: Notify::new(),
             poke: Poke::new(),
         })
@@ -133,28 +128,6 @@ impl Distribution {
     /// Who hears of departures. Only the first that is named does.
     pub fn tell_of_departures(&self, whom: Arc<dyn Departures>) {
         let _first = self.departures.set(whom);
-    }
-
-    /// A subscription that cannot be read is passed over, as if there were none: nobody knows any more whom it is of, and
-    /// the others are not to wait.
-    fn subscription(&self, pair: PairId) -> Result<Option<Subscription>, StoreError> {
-        match self.parts.store.subscription(pair) {
-            Err(StoreError::Damaged { .. }) => {
-                self.pass_over();
-                Ok(None)
-            }
-            found => found,
-        }
-    }
-
-    /// Counts a row that cannot be read; says so once, as each publication of its topic comes upon it.
-    fn pass_over(&self) {
-        self.parts.metrics.unreadable_rows.inc();
-        if !self.has_passed_over.swap(true, Ordering::Relaxed) {
-            error!(
-                "a subscription cannot be read and gets nothing; with the hub stopped, `hubbub store verify` names it"
-            );
-        }
     }
 
     /// A commit added a fan-out: start it.

@@ -121,11 +121,11 @@ impl Distribution {
     pub(super) async fn end(&self, pair: PairId, seen: &Subscription) -> Result<bool, StoreError> {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        let Some(subscription) = self.subscription(pair)? else { return Ok(true) };
+        let Some(subscription) = self.parts.store.subscription(pair)? else { return Ok(true) };
         if subscription.accepted_at != seen.accepted_at {
             return Ok(false);
         }
-        let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
+        let backlog_due = store.backlog_due(pair)?;
         let lease_due = Some(subscription.lease_due());
         info!(topic = subscription.topic.as_str(), callback = %subscription.callback, "subscription ended: 410 Gone");
         store.commit(Record::SubscriptionEnded { pair, lease_due, backlog_due }.into()).await?;
@@ -146,11 +146,17 @@ impl Distribution {
         let store = &self.parts.store;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         // Unsubscribed meanwhile: nothing waits for what is gone, nor for what is from before a return (D22).
-        if self.subscription(pair)?.is_none_or(|subscription| subscription.since_seq >= from_seq) {
+        if self.parts.store.subscription(pair)?.is_none_or(|subscription| subscription.since_seq >= from_seq)
+        {
             return Ok(());
         }
         let now = self.parts.clock.now();
-        let old = store.backlog(pair)?;
+        let old = store.backlog(pair);
+        // Its turn comes, puts it right, and reaches as far as this.
+        if matches!(old, Err(StoreError::Damaged { .. })) {
+            return Ok(());
+        }
+        let old = old?;
         let backlog = Backlog {
             from_seq: old.map_or(from_seq, |old| old.from_seq.min(from_seq)),
             passed: old.map_or(from_seq, |old| old.passed.max(from_seq)),
@@ -195,10 +201,15 @@ impl Distribution {
         self.move_on(pair, old, Backlog { attempts: 0, needs_full, ..old }, reach.through).await
     }
 
+    /// A backlog, but for one that cannot be read: its turn comes, and puts it right.
+    pub(super) fn backlog(&self, pair: PairId) -> Result<Option<Backlog>, StoreError> {
+        self.parts.store.readable(self.parts.store.backlog(pair))
+    }
+
     /// The backlog that a publication waits in. One that begins behind it is of a subscription that has left and come
     /// back since: what became of the old one's request is nothing to it (D22).
     fn backlog_of(&self, pair: PairId, seq: u64) -> Result<Option<Backlog>, StoreError> {
-        Ok(self.parts.store.backlog(pair)?.filter(|backlog| backlog.from_seq <= seq))
+        Ok(self.backlog(pair)?.filter(|backlog| backlog.from_seq <= seq))
     }
 
     /// A row behind the head: removes it if no fan-out needs to see it any more. What was published meanwhile is owed.
@@ -206,7 +217,7 @@ impl Distribution {
         let store = &self.parts.store;
         let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
-        let Some(old) = store.backlog(pair)? else { return Ok(()) };
+        let Some(old) = self.backlog(pair)? else { return Ok(()) };
         self.move_on(pair, old, old, old.from_seq.saturating_sub(1)).await
     }
 

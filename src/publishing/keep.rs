@@ -146,8 +146,7 @@ impl Publishing {
             let (entries, octets) = (publication.entries.len(), publication.length);
             info!(topic = url.as_str(), seq = head, entries, octets, "published");
             commit.push(Record::PublicationAdded { topic, seq: head, publication, content });
-            let fanout = FanOut { cursor: None, open: Vec::new(), end: None, since };
-            commit.push(Record::FanOutPut(FanOutId::whole(topic, head), fanout));
+            commit.push(Record::FanOutPut(FanOutId::whole(topic, head), FanOut::whole(since)));
         }
         head
     }

@@ -11,6 +11,8 @@
 //! - A fetch waits for no host while it holds a slot of the agenda: it stands aside, and comes again (X05).
 
 mod advertised;
+#[cfg(test)]
+mod alone;
 mod fetch;
 mod keep;
 mod news;

@@ -68,13 +68,18 @@ impl Publishing {
         Ok(())
     }
 
+    /// What is noted of a topic already; what cannot be read is written over by the next ping, or by its own turn.
+    pub(super) fn pending(&self, topic: TopicId) -> Result<Option<PendingFetch>, StoreError> {
+        self.parts.store.readable(self.parts.store.pending_fetch(topic))
+    }
+
     /// Together with these changes.
     async fn ping_one(&self, topic: TopicId, url: TopicUrl, commit: Commit) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.topic_locks().write(topic.as_bytes()).await;
         let now = self.parts.clock.now();
         let began = self.under_way().get(&topic).copied();
-        let pending = store.pending_fetch(topic)?;
+        let pending = self.pending(topic)?;
         let window = self.parts.fetch.coalesce;
         let open_at = self.looked().get(&topic).map_or(now, |last| last.after(window));
         let Some(due_at) = due(now, began, open_at, pending.as_ref(), window) else {
@@ -147,7 +152,7 @@ fn meant_by(store: &Store, url: &TopicUrl, meant: &mut Vec<(TopicId, TopicUrl)>)
 /// How a topic is spelled where it is asked for: as it was first, or else as this subscriber spells it. Never as
 /// whoever pings it does, or any stranger could change what is requested and what the topic is called (D07).
 pub(super) fn spelling(store: &Store, topic: TopicId, subscribed: TopicUrl) -> Result<TopicUrl, StoreError> {
-    let first = store.topic(topic)?.and_then(|known| TopicUrl::parse(&known.url).ok());
+    let first = store.readable(store.topic(topic))?.and_then(|known| TopicUrl::parse(&known.url).ok());
     Ok(first.filter(|first| first.id() == topic).unwrap_or(subscribed))
 }
 

@@ -33,7 +33,7 @@ impl Publishing {
     async fn start_polling(&self, topic: TopicId, url: TopicUrl) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.topic_locks().write(topic.as_bytes()).await;
-        if store.pending_fetch(topic)?.is_some() {
+        if self.pending(topic)?.is_some() {
             return Ok(());
         }
         let now = self.parts.clock.now();

@@ -10,14 +10,16 @@ use super::{
     fetch::{Asking, Failure, Look},
     keep::{Brought, Kept},
     news::{self, Known},
+    ping::spelling,
 };
 use crate::{
     agenda::Work,
     clock::Timestamp,
     config::FetchConfig,
+    feed::{BodyDigest, Format},
     outbound::{Permit, SendError},
     protocol::{TopicId, TopicUrl},
-    store::{Commit, Due, PendingFetch, Record, Store, StoreError, Topic},
+    store::{Commit, Due, PendingFetch, Record, Store, StoreError, Topic, Validators},
     telemetry::Fetched,
 };
 
@@ -31,27 +33,17 @@ const SMALL: usize = 16 << 10;
 /// The pauses of a fetch whose host is busy with others. The shortest is about what a few fetches take.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-/// Pause when the store fails: the row stays due.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The work of the agenda of fetches.
 #[derive(Debug)]
 pub struct Looking(pub Arc<Publishing>);
 
 impl Work for Looking {
-    async fn run(self: Arc<Self>, due: Due) {
-        let topic = due.topic();
-        let looked = match topic {
-            Some(topic) => self.0.look_at(topic, due).await,
-            None => self.0.parts.store.drop_due(due).await,
-        };
-        if let Err(error) = looked {
-            warn!(%error, "a fetch met a store that fails; it stays due");
-            tokio::time::sleep(STORE_PAUSE).await;
-        }
-        if let Some(topic) = topic {
-            self.0.under_way().remove(&topic);
-        }
+    async fn run(self: Arc<Self>, due: Due) -> Result<(), StoreError> {
+        let Some(topic) = due.topic() else { return self.0.parts.store.drop_due(due).await };
+        let looked = self.0.look_at(topic, due).await;
+        self.0.under_way().remove(&topic);
+        looked
     }
 }
 
@@ -81,12 +73,16 @@ enum Ended {
 impl Publishing {
     async fn look_at(self: &Arc<Self>, topic: TopicId, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
-        let Some(fetch) = store.pending_fetch(topic)?.filter(|fetch| fetch.due_at == due.at) else {
+        let found = store.pending_fetch(topic);
+        if matches!(found, Err(StoreError::Damaged { .. })) {
+            return self.fetch_anew(topic, due).await;
+        }
+        let Some(fetch) = found?.filter(|fetch| fetch.due_at == due.at) else {
             return store.drop_due(due).await;
         };
         if !store.has_subscriptions(topic)? {
             let _held = store.topic_locks().write(topic.as_bytes()).await;
-            let Some(current) = store.pending_fetch(topic)? else { return Ok(()) };
+            let Some(current) = self.pending(topic)? else { return Ok(()) };
             // Somebody subscribed, and a ping counted on this row, since the first look.
             if store.has_subscriptions(topic)? {
                 return Ok(());
@@ -98,7 +94,7 @@ impl Publishing {
         };
         let began = self.parts.clock.now().max(fetch.pinged_at);
         self.began(topic, began);
-        let known = store.topic(topic)?;
+        let known = self.known(topic, &fetch.url)?;
         let counted = match store.count_subscriptions(topic, FEW)? {
             FEW.. => store.read(move |store| store.count_subscriptions(topic, READERS)).await?,
             few => few,
@@ -109,7 +105,7 @@ impl Publishing {
         let look = self.look_in_time(&fetch.url, asking, validators, permit).await;
         let (ended, brought) = self.read(topic, &fetch, known.clone(), look).await?;
         let held = store.topic_locks().write(topic.as_bytes()).await;
-        let Some(current) = store.pending_fetch(topic)? else { return Ok(()) };
+        let Some(current) = self.pending(topic)? else { return Ok(()) };
         let mut commit = Commit::new();
         let now = self.parts.clock.now();
         let kept = match brought {
@@ -147,6 +143,39 @@ impl Publishing {
         self.trim(topic, kept).await
     }
 
+    /// A fetch that cannot be read is one all the same: somebody was told that the topic would be looked at.
+    async fn fetch_anew(&self, topic: TopicId, due: Due) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.topic_locks().write(topic.as_bytes()).await;
+        if self.pending(topic)?.is_some() {
+            return Ok(());
+        }
+        let Some(subscription) = store.a_subscription(topic)? else { return store.drop_due(due).await };
+        let url = spelling(store, topic, subscription.topic)?;
+        let now = self.parts.clock.now();
+        let fetch = PendingFetch { url, pinged_at: now, due_at: now, attempts: 0, looks: 0, is_poll: false };
+        store.commit(Record::FetchPut { topic, fetch, was: Some(due.at) }.into()).await?;
+        self.poke.due(now);
+        Ok(())
+    }
+
+    /// What is known of a topic. Of one that cannot be read that is how far its publications go; the rest is found out by
+    /// the look that is about to be made.
+    fn known(&self, topic: TopicId, url: &TopicUrl) -> Result<Option<Topic>, StoreError> {
+        let store = &self.parts.store;
+        match store.topic(topic) {
+            Err(StoreError::Damaged { .. }) => Ok(Some(Topic {
+                url: url.as_str().to_owned(),
+                head: store.head(topic)?,
+                format: Format::Opaque,
+                envelope: BodyDigest::of(b""),
+                validators: Validators::default(),
+                fetched_at: Timestamp::EPOCH,
+            })),
+            known => known,
+        }
+    }
+
     /// Waits for room at a topic's host, as long as a few fetches take: a site pings fifty topics at once, and a turn on
     /// disk for each of them costs more than all the fetches. No longer, and not if many wait already: topics that queue for
     /// one slow host would come to hold every slot of the agenda (X05).
@@ -164,7 +193,7 @@ impl Publishing {
     async fn stand_aside(&self, topic: TopicId, fetch: &PendingFetch) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.topic_locks().write(topic.as_bytes()).await;
-        let Some(current) = store.pending_fetch(topic)?.filter(|other| other.due_at == fetch.due_at) else {
+        let Some(current) = self.pending(topic)?.filter(|other| other.due_at == fetch.due_at) else {
             return Ok(());
         };
         let now = self.parts.clock.now();

@@ -12,10 +12,10 @@ use std::{
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{
-    PAUSE, Relay,
+    Relay,
     answer::Answer,
     receive::{Arrived, Verdict},
 };
@@ -154,6 +154,16 @@ impl Doubts {
         kept.first(account, lane)
     }
 
+    /// Gives the place of one back of which nobody knows any more which lane it is in.
+    fn strike(&self, id: Id) {
+        let mut kept = self.lock();
+        let holds = |places: &VecDeque<Place>| places.iter().any(|place| place.id == id);
+        let found = kept.lanes.iter().find_map(|(lane, places)| holds(places).then_some(*lane));
+        if let Some((account, lane)) = found {
+            kept.take(account, lane, id);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,11 +198,8 @@ fn all(store: &Store) -> Result<Vec<Row>, StoreError> {
 pub struct LookingAgain(pub Arc<Relay>);
 
 impl Work for LookingAgain {
-    async fn run(self: Arc<Self>, due: Due) {
-        if let Err(error) = Box::pin(self.0.look_again(due)).await {
-            warn!(%error, "a slap that was kept met a store that fails; it stays due");
-            tokio::time::sleep(PAUSE).await;
-        }
+    async fn run(self: Arc<Self>, due: Due) -> Result<(), StoreError> {
+        Box::pin(self.0.look_again(due)).await
     }
 }
 
@@ -213,7 +220,7 @@ impl Relay {
     async fn keep_as(&self, id: Id, arrived: Arrived, lane: LaneId) -> Result<Answer, StoreError> {
         let (store, account) = (&self.parts.store, arrived.id);
         let _held = store.lane_locks().write(&id).await;
-        if store.doubt(id)?.is_some() && store.is_writable() {
+        if store.readable(store.doubt(id))?.is_some() && store.is_writable() {
             return Ok(Answer::Kept);
         }
         let place = Place::new(id, &arrived.from, arrived.body.len());
@@ -242,7 +249,12 @@ impl Relay {
     async fn look_again(&self, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let Some(id) = due.id() else { return store.drop_due(due).await };
-        let Some(doubt) = store.doubt(id)? else { return store.drop_due(due).await };
+        let found = store.doubt(id);
+        if matches!(found, Err(StoreError::Damaged { .. })) {
+            // It stays as it is, and keeps nobody waiting who is behind it.
+            self.doubts.strike(id);
+        }
+        let Some(doubt) = found? else { return store.drop_due(due).await };
         if doubt.due_at != due.at {
             return store.drop_due(due).await;
         }
@@ -283,7 +295,8 @@ impl Relay {
     /// Makes one that is kept due now, if it is not yet.
     async fn hurry(&self, id: Id) -> Result<(), StoreError> {
         let now = self.parts.clock.now();
-        let Some(doubt) = self.parts.store.doubt(id)?.filter(|doubt| doubt.due_at > now) else {
+        let store = &self.parts.store;
+        let Some(doubt) = store.readable(store.doubt(id))?.filter(|doubt| doubt.due_at > now) else {
             return Ok(());
         };
         self.put_off(id, now, doubt.attempts).await?;

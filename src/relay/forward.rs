@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, warn};
 
-use super::{PAUSE, Relay, callback::Told};
+use super::{Relay, callback::Told};
 use crate::{
     agenda::Work,
     clock::Timestamp,
@@ -26,11 +26,8 @@ const JITTER: f64 = 0.1;
 pub struct Forwarding(pub Arc<Relay>);
 
 impl Work for Forwarding {
-    async fn run(self: Arc<Self>, due: Due) {
-        if let Err(error) = self.0.forward(due).await {
-            warn!(%error, "a slap for a site met a store that fails; it stays due");
-            tokio::time::sleep(PAUSE).await;
-        }
+    async fn run(self: Arc<Self>, due: Due) -> Result<(), StoreError> {
+        self.0.forward(due).await
     }
 }
 
@@ -38,7 +35,11 @@ impl Relay {
     async fn forward(&self, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let Some((account, lane)) = due.lane() else { return store.drop_due(due).await };
-        let Some(state) = store.lane(account, lane)? else { return store.drop_due(due).await };
+        let found = store.lane(account, lane);
+        if matches!(found, Err(StoreError::Damaged { .. })) {
+            return self.begin_anew(account, lane, due).await;
+        }
+        let Some(state) = found? else { return store.drop_due(due).await };
         if state.due_at != due.at {
             return store.drop_due(due).await;
         }
@@ -103,6 +104,17 @@ impl Relay {
         let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
         let step = self.parts.salmon.retry.get(index).copied().unwrap_or(DAILY);
         now.after(self.parts.random.jitter(step, JITTER))
+    }
+
+    /// Of a lane whose row cannot be read only its tries are lost: what waits in it is in rows of its own.
+    async fn begin_anew(&self, account: NameId, lane: LaneId, due: Due) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.lane_locks().write(&lane).await;
+        if store.readable(store.lane(account, lane))?.is_some() {
+            return Ok(());
+        }
+        let (state, was) = (LaneState::due(self.parts.clock.now()), Some(due.at));
+        store.commit(RelayRecord::LanePut { account, lane, state, was }.into()).await
     }
 
     /// The first of a lane is over; the next comes.

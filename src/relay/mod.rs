@@ -56,7 +56,7 @@ pub use outbox::Slapping;
 pub use receive::{Room, Slap};
 pub use send::SlapView;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify, Semaphore};
 
@@ -75,8 +75,6 @@ use doubts::Doubts;
 use limits::Limits;
 use register::Register;
 
-/// How long a store that fails is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
 /// Lanes that the agenda may have started, for each that may have a request under way: those that wait for their site stand
 /// aside at once.
 const LANES_PER_REQUEST: usize = 4;
@@ -200,3 +198,6 @@ impl Relay {
         }
     }
 }
+
+#[cfg(test)]
+mod unreadable_tests;

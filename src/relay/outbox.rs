@@ -3,10 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{
-    PAUSE, Relay,
+    Relay,
     deliver::{Heard, Trying},
 };
 use crate::{
@@ -28,11 +28,8 @@ const PAGE: usize = 128;
 pub struct Slapping(pub Arc<Relay>);
 
 impl Work for Slapping {
-    async fn run(self: Arc<Self>, due: Due) {
-        if let Err(error) = self.0.go_to_target(due).await {
-            warn!(%error, "a slap met a store that fails; it stays due");
-            tokio::time::sleep(PAUSE).await;
-        }
+    async fn run(self: Arc<Self>, due: Due) -> Result<(), StoreError> {
+        self.0.go_to_target(due).await
     }
 }
 
@@ -49,7 +46,11 @@ impl Relay {
     async fn go_to_target(&self, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let Some(lane) = due.id() else { return store.drop_due(due).await };
-        let Some(state) = store.out_lane(lane)?.filter(|state| state.due_at == due.at) else {
+        let found = store.out_lane(lane);
+        if matches!(found, Err(StoreError::Damaged { .. })) {
+            return self.begin_anew_outward(lane, due).await;
+        }
+        let Some(state) = found?.filter(|state| state.due_at == due.at) else {
             return store.drop_due(due).await;
         };
         let Some((seq, (slap, index))) = store.out_queue(lane, 1)?.pop() else {
@@ -104,6 +105,17 @@ impl Relay {
         }
         self.slap_news.notify_waiters();
         Ok(())
+    }
+
+    /// Of a lane whose row cannot be read only its tries are lost: what waits in it is in rows of its own.
+    async fn begin_anew_outward(&self, lane: LaneId, due: Due) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let _held = store.lane_locks().write(&lane).await;
+        if store.readable(store.out_lane(lane))?.is_some() {
+            return Ok(());
+        }
+        let (state, was) = (LaneState::due(self.parts.clock.now()), Some(due.at));
+        store.commit(RelayRecord::OutLanePut { lane, state, was }.into()).await
     }
 
     /// The first of a lane is over; the next comes.

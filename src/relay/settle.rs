@@ -100,9 +100,11 @@ impl Relay {
 
     /// Whether it was here before, and is on disk.
     pub(super) fn was_taken(&self, account: NameId, replay: ReplayKey) -> Result<bool, StoreError> {
-        match self.parts.store.seen(account, replay.0)? {
-            Some(_) => self.on_disk(),
-            None => Ok(false),
+        match self.parts.store.seen(account, replay.0) {
+            // Where a row cannot be read there is one all the same.
+            Ok(Some(_)) | Err(StoreError::Damaged { .. }) => self.on_disk(),
+            Ok(None) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

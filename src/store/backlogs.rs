@@ -61,9 +61,20 @@ pub enum NeedsFull {
 }
 
 impl Store {
+    /// One that cannot be read is an error: something is owed.
     pub fn backlog(&self, pair: PairId) -> Result<Option<Backlog>, StoreError> {
         let row = self.kv.get(&keys::by_pair(Table::Backlogs, pair))?;
         row.map(|row| codec::decode(Table::Backlogs, &row)).transpose()
+    }
+
+    pub fn has_backlog(&self, pair: PairId) -> Result<bool, StoreError> {
+        Ok(self.kv.get(&keys::by_pair(Table::Backlogs, pair))?.is_some())
+    }
+
+    /// When a backlog is due that goes with its subscription. Of one that cannot be read nobody knows, and the agenda will
+    /// find nothing there.
+    pub fn backlog_due(&self, pair: PairId) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.readable(self.backlog(pair))?.map(|backlog| backlog.due_at))
     }
 
     /// The callbacks with a backlog among those of a topic after `after` and up to `last`.
@@ -97,8 +108,10 @@ impl Store {
         }
         let mut oldest = None;
         for (_, value) in &rows {
-            let backlog: Backlog = codec::decode(Table::Backlogs, value)?;
-            oldest = Some(oldest.map_or(backlog.from_seq, |seq: u64| seq.min(backlog.from_seq)));
+            // One that cannot be read will be owed the whole document, and so needs none.
+            let read = codec::decode::<Backlog>(Table::Backlogs, value).map(Some);
+            let from_seq = self.readable(read)?.map_or(u64::MAX, |backlog| backlog.from_seq);
+            oldest = Some(oldest.map_or(from_seq, |seq: u64| seq.min(from_seq)));
         }
         Ok(oldest)
     }

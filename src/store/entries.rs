@@ -22,7 +22,14 @@ impl Store {
         digest: EntryDigest,
     ) -> Result<Option<Timestamp>, StoreError> {
         let row = self.kv.get(&keys::entry(topic, id, digest))?;
-        row.map(|row| codec::decode(Table::Entries, &row)).transpose()
+        // That it was seen is in the key.
+        Ok(match row.map(|row| codec::decode(Table::Entries, &row)).transpose() {
+            Err(StoreError::Damaged { table }) => {
+                self.pass_over(table);
+                Some(Timestamp::EPOCH)
+            }
+            seen => seen?,
+        })
     }
 
     /// Up to `limit` known entries of a topic in key order, after the given one.
@@ -33,16 +40,13 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Sighting>, StoreError> {
         let after = after.map(|(id, digest)| keys::entry(topic, id, digest));
-        let rows = self.kv.scan(&keys::by_topic(Table::Entries, topic), after.as_deref(), limit)?;
-        rows.iter()
-            .map(|(key, value)| {
-                let read = Reader::of(key).and_then(|mut reader| {
-                    reader.topic()?;
-                    reader.digest()
-                });
-                let (id, digest) = read.ok_or(StoreError::Damaged { table: Table::Entries.name() })?;
-                Ok((id, digest, codec::decode(Table::Entries, value)?))
-            })
-            .collect()
+        self.readable_rows(&keys::by_topic(Table::Entries, topic), after.as_deref(), limit, |key, value| {
+            let read = Reader::of(key).and_then(|mut reader| {
+                reader.topic()?;
+                reader.digest()
+            });
+            let (id, digest) = read.ok_or(StoreError::Damaged { table: Table::Entries.name() })?;
+            Ok((id, digest, codec::decode(Table::Entries, value)?))
+        })
     }
 }

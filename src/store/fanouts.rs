@@ -46,10 +46,19 @@ pub struct FanOut {
     pub since: Timestamp,
 }
 
+impl FanOut {
+    /// Over all subscriptions, from the first.
+    pub fn whole(since: Timestamp) -> Self {
+        Self { cursor: None, open: Vec::new(), end: None, since }
+    }
+}
+
 impl Store {
+    /// Of one that cannot be read it is lost how far it had come: some get it again, and nobody does without.
     pub fn fanout(&self, id: FanOutId) -> Result<Option<FanOut>, StoreError> {
-        let row = self.kv.get(&id.key())?;
-        row.map(|row| codec::decode(Table::FanOuts, &row)).transpose()
+        let Some(row) = self.kv.get(&id.key())? else { return Ok(None) };
+        let read = self.readable(codec::decode(Table::FanOuts, &row).map(Some))?;
+        Ok(Some(read.unwrap_or_else(|| FanOut::whole(Timestamp::EPOCH))))
     }
 
     /// Up to `limit` fan-outs in the order of topic and sequence, after the given one.

@@ -28,6 +28,7 @@ pub struct PendingFetch {
 }
 
 impl Store {
+    /// One that cannot be read is an error: somebody was told that it would be made.
     pub fn pending_fetch(&self, topic: TopicId) -> Result<Option<PendingFetch>, StoreError> {
         let row = self.kv.get(&keys::by_topic(Table::Fetches, topic))?;
         row.map(|row| codec::decode(Table::Fetches, &row)).transpose()

@@ -66,29 +66,27 @@ impl PendingIntent {
 }
 
 impl Store {
+    /// One that cannot be read is none: what was asked for is lost, and whoever asks again takes its place.
     pub fn intent(&self, pair: PairId) -> Result<Option<PendingIntent>, StoreError> {
         let row = self.kv.get(&keys::by_pair(Table::Intents, pair))?;
-        row.map(|row| codec::decode(Table::Intents, &row)).transpose()
+        self.readable(row.map(|row| codec::decode(Table::Intents, &row)).transpose())
     }
 
-    /// Up to `limit` pending intents in key order, after the given pair.
+    /// Up to `limit` pending intents that can be read, in key order, after the given pair.
     pub fn intents(
         &self,
         after: Option<PairId>,
         limit: usize,
     ) -> Result<Vec<(PairId, PendingIntent)>, StoreError> {
         let after = after.map(|pair| keys::by_pair(Table::Intents, pair));
-        let rows = self.kv.scan(&[Table::Intents.byte()], after.as_deref(), limit)?;
         let damaged = || StoreError::Damaged { table: Table::Intents.name() };
-        rows.iter()
-            .map(|(key, value)| {
-                let topic: Option<TopicId> = keys::Reader::of(key).and_then(|mut reader| reader.topic());
-                let pair = PairId {
-                    topic: topic.ok_or_else(damaged)?,
-                    callback: read_callback(key).ok_or_else(damaged)?,
-                };
-                Ok((pair, codec::decode(Table::Intents, value)?))
-            })
-            .collect()
+        self.readable_rows(&[Table::Intents.byte()], after.as_deref(), limit, |key, value| {
+            let topic: Option<TopicId> = keys::Reader::of(key).and_then(|mut reader| reader.topic());
+            let pair = PairId {
+                topic: topic.ok_or_else(damaged)?,
+                callback: read_callback(key).ok_or_else(damaged)?,
+            };
+            Ok((pair, codec::decode(Table::Intents, value)?))
+        })
     }
 }

@@ -14,6 +14,7 @@
 //! - After a write or a flush that failed nothing is acknowledged any more (`health`); a store that was shortened behind
 //!   our back is noticed (`acknowledged`), and one whose rows were altered when all of them are read (`sum`).
 //! - A commit is all or nothing however large it is (`steps`).
+//! - A row that cannot be read keeps nobody from the others, and is not passed over in silence (`unreadable`).
 //! - Rows under [`keys::Table::Due`] are hints; the due time inside the primary record is the truth.
 //! - A store that is made of another lies beside its place until it is whole (`siblings`).
 //! - Nothing is written for a successful delivery, and nothing outside this room knows where bytes lie.
@@ -54,6 +55,7 @@ mod steps;
 mod subscriptions;
 mod sum;
 mod topics;
+mod unreadable;
 mod verify;
 mod writer;
 
@@ -90,6 +92,7 @@ use std::{
 
 use embedded::Embedded;
 use keys::Table;
+use unreadable::Unreadable;
 use writer::{Counters, Writer};
 
 use crate::clock::Timestamp;
@@ -122,6 +125,7 @@ pub struct Store {
     kv: Arc<Embedded>,
     writer: Arc<Writer>,
     changes: Counters,
+    unreadable: Unreadable,
     /// Held over read-decide-commit on one pair: verification, expiry, 410.
     pair_locks: Arc<Locks>,
     /// Held over read-decide-commit on one lane of slaps, or one account.
@@ -140,6 +144,7 @@ impl Store {
             kv,
             writer: Arc::new(writer),
             changes,
+            unreadable: Unreadable::default(),
             pair_locks: Arc::default(),
             lane_locks: Arc::default(),
             topic_locks: Arc::default(),
@@ -249,18 +254,27 @@ impl Store {
         })
     }
 
-    /// Makes the row of a topic one that cannot be read.
+    /// Makes all rows of a table whose keys begin with this ones that cannot be read.
     #[cfg(test)]
-    pub(crate) fn spoil_topic(&self, topic: crate::protocol::TopicId) {
-        let key = keys::by_topic(Table::Topics, topic);
-        self.kv.commit([embedded::Change { key, value: Some(vec![0xff]) }]).unwrap();
+    pub(crate) fn spoil(&self, table: Table, key: &[u8]) {
+        let prefix = keys::of(table, &[key]);
+        let rows = self.kv.scan(&prefix, None, usize::MAX).unwrap();
+        assert!(!rows.is_empty(), "there is none");
+        let spoilt =
+            rows.iter().map(|(key, _)| embedded::Change { key: key.to_vec(), value: Some(vec![0xff]) });
+        self.kv.commit(spoilt).unwrap();
     }
 
-    /// The same for the row of a subscription.
+    /// The row of a topic.
+    #[cfg(test)]
+    pub(crate) fn spoil_topic(&self, topic: crate::protocol::TopicId) {
+        self.spoil(Table::Topics, topic.as_bytes());
+    }
+
+    /// The row of a subscription.
     #[cfg(test)]
     pub(crate) fn spoil_subscription(&self, pair: crate::protocol::PairId) {
-        let key = keys::by_pair(Table::Subscriptions, pair);
-        self.kv.commit([embedded::Change { key, value: Some(vec![0xff]) }]).unwrap();
+        self.spoil(Table::Subscriptions, &pair.octets());
     }
 
     /// A write that hangs, as far as anybody can tell, until the next one has ended.

@@ -21,7 +21,8 @@ impl Store {
     /// What the topic was last found to be called besides its own URL.
     pub fn names(&self, topic: TopicId) -> Result<Vec<Name>, StoreError> {
         let row = self.kv.get(&keys::by_topic(Table::Names, topic))?;
-        Ok(row.map(|row| codec::decode(Table::Names, &row)).transpose()?.unwrap_or_default())
+        let names = self.readable(row.map(|row| codec::decode(Table::Names, &row)).transpose())?;
+        Ok(names.unwrap_or_default())
     }
 
     /// Up to `limit` topics that answer to this name besides their own, those of its own host first. The `id` of each is

@@ -110,7 +110,7 @@ impl Store {
         Ok(self.kv.get(&keys::by_seq(Table::Contents, topic, seq))?.map(|row| row.to_vec()))
     }
 
-    /// Up to `limit` publications from `from_seq` on.
+    /// Up to `limit` publications from `from_seq` on, of those that can be read.
     pub fn publications(
         &self,
         topic: TopicId,
@@ -118,13 +118,17 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(u64, Publication)>, StoreError> {
         let before = from_seq.checked_sub(1).map(|seq| keys::by_seq(Table::Publications, topic, seq));
-        let rows = self.kv.scan(&keys::by_topic(Table::Publications, topic), before.as_deref(), limit)?;
-        rows.iter()
-            .map(|(key, value)| {
-                let (_, seq) = read_seq(key)?;
-                Ok((seq, codec::decode(Table::Publications, value)?))
-            })
-            .collect()
+        let prefix = keys::by_topic(Table::Publications, topic);
+        self.readable_rows(&prefix, before.as_deref(), limit, |key, value| {
+            let (_, seq) = read_seq(key)?;
+            Ok((seq, codec::decode(Table::Publications, value)?))
+        })
+    }
+
+    /// The numbers of the first publications of a topic, of any that cannot be read as well.
+    pub fn publication_numbers(&self, topic: TopicId, limit: usize) -> Result<Vec<u64>, StoreError> {
+        let rows = self.kv.scan(&keys::by_topic(Table::Publications, topic), None, limit)?;
+        rows.iter().map(|(key, _)| Ok(read_seq(key)?.1)).collect()
     }
 
     /// Up to `limit` publications of all topics in key order, after the given one: what retention walks.
@@ -134,10 +138,9 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Placed>, StoreError> {
         let after = after.map(|(topic, seq)| keys::by_seq(Table::Publications, topic, seq));
-        let rows = self.kv.scan(&[Table::Publications.byte()], after.as_deref(), limit)?;
-        rows.iter()
-            .map(|(key, value)| Ok((read_seq(key)?, codec::decode(Table::Publications, value)?)))
-            .collect()
+        self.readable_rows(&[Table::Publications.byte()], after.as_deref(), limit, |key, value| {
+            Ok((read_seq(key)?, codec::decode(Table::Publications, value)?))
+        })
     }
 }
 

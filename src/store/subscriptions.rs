@@ -50,9 +50,19 @@ impl Subscription {
 }
 
 impl Store {
+    /// One that cannot be read is none: nobody knows any more whom it is of, and whoever subscribes again puts it right.
     pub fn subscription(&self, pair: PairId) -> Result<Option<Subscription>, StoreError> {
         let row = self.kv.get(&keys::by_pair(Table::Subscriptions, pair))?;
-        row.map(|row| codec::decode(Table::Subscriptions, &row)).transpose()
+        self.readable(row.map(|row| codec::decode(Table::Subscriptions, &row)).transpose())
+    }
+
+    /// What the row of a subscription holds, if it can be read.
+    fn listed(&self, value: &[u8]) -> Option<Subscription> {
+        let read = codec::decode(Table::Subscriptions, value).ok();
+        if read.is_none() {
+            self.pass_over(Table::Subscriptions.name());
+        }
+        read
     }
 
     /// Whether anybody subscribes to the topic, expired leases that were not swept yet included.
@@ -91,7 +101,7 @@ impl Store {
             .map(|(key, value)| {
                 let callback =
                     read_callback(key).ok_or(StoreError::Damaged { table: Table::Subscriptions.name() })?;
-                Ok((callback, codec::decode(Table::Subscriptions, value).ok()))
+                Ok((callback, self.listed(value)))
             })
             .collect()
     }
@@ -108,7 +118,7 @@ impl Store {
             .map(|(key, value)| {
                 let pair =
                     read_pair(key).ok_or(StoreError::Damaged { table: Table::Subscriptions.name() })?;
-                Ok((pair, codec::decode(Table::Subscriptions, value).ok()))
+                Ok((pair, self.listed(value)))
             })
             .collect()
     }
@@ -140,7 +150,7 @@ impl Store {
     /// When the callback host last proved an intent.
     pub fn host_verified(&self, host: [u8; 16]) -> Result<Option<Timestamp>, StoreError> {
         let row = self.kv.get(&keys::host(host))?;
-        row.map(|row| codec::decode(Table::Hosts, &row)).transpose()
+        self.readable(row.map(|row| codec::decode(Table::Hosts, &row)).transpose())
     }
 
     /// Up to `limit` callback hosts in key order, after the given one, each with when it last proved an intent.
@@ -150,14 +160,11 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<([u8; 16], Timestamp)>, StoreError> {
         let after = after.map(keys::host);
-        let rows = self.kv.scan(&[Table::Hosts.byte()], after.as_deref(), limit)?;
-        rows.iter()
-            .map(|(key, value)| {
-                let host = keys::Reader::of(key).and_then(|mut reader| reader.hash());
-                let host = host.ok_or(StoreError::Damaged { table: Table::Hosts.name() })?;
-                Ok((host, codec::decode(Table::Hosts, value)?))
-            })
-            .collect()
+        self.readable_rows(&[Table::Hosts.byte()], after.as_deref(), limit, |key, value| {
+            let host = keys::Reader::of(key).and_then(|mut reader| reader.hash());
+            let host = host.ok_or(StoreError::Damaged { table: Table::Hosts.name() })?;
+            Ok((host, codec::decode(Table::Hosts, value)?))
+        })
     }
 }
 

@@ -60,6 +60,7 @@ pub struct Readers {
 }
 
 impl Store {
+    /// One that cannot be read is an error: its numbers must not begin anew.
     pub fn topic(&self, id: TopicId) -> Result<Option<Topic>, StoreError> {
         let row = self.kv.get(&keys::by_topic(Table::Topics, id))?;
         row.map(|row| codec::decode(Table::Topics, &row)).transpose()
@@ -67,13 +68,36 @@ impl Store {
 
     /// The newest sequence number of a topic; 0 where nothing was published.
     pub fn head(&self, id: TopicId) -> Result<u64, StoreError> {
-        Ok(self.topic(id)?.map_or(0, |topic| topic.head))
+        match self.topic(id) {
+            Err(StoreError::Damaged { table }) => {
+                self.pass_over(table);
+                self.head_by_others(id)
+            }
+            topic => Ok(topic?.map_or(0, |topic| topic.head)),
+        }
+    }
+
+    /// The same by the newest body, which goes with the last publication of a topic that anybody wants, and by what was not
+    /// yet done with when that was put down.
+    fn head_by_others(&self, id: TopicId) -> Result<u64, StoreError> {
+        let document = self.document(id)?.map(|document| document.seq);
+        let last = |table: Table| {
+            let row = self.kv.last(&keys::by_topic(table, id))?;
+            let number = |key: &[u8]| {
+                let mut reader = keys::Reader::of(key)?;
+                reader.topic()?;
+                reader.number()
+            };
+            Ok::<_, StoreError>(row.and_then(|(key, _)| number(&key)))
+        };
+        let known = [document, last(Table::Publications)?, last(Table::FanOuts)?];
+        Ok(known.into_iter().flatten().max().unwrap_or_default())
     }
 
     /// What the topic's last whole fan-out counted.
     pub fn readers(&self, id: TopicId) -> Result<Option<Readers>, StoreError> {
         let row = self.kv.get(&keys::by_topic(Table::Readers, id))?;
-        row.map(|row| codec::decode(Table::Readers, &row)).transpose()
+        self.readable(row.map(|row| codec::decode(Table::Readers, &row)).transpose())
     }
 
     pub fn document(&self, id: TopicId) -> Result<Option<TopicDocument>, StoreError> {
@@ -84,7 +108,7 @@ impl Store {
     /// Since when nobody wants the topic, as far as that was noticed, and unless something was published since.
     pub fn abandoned_since(&self, id: TopicId) -> Result<Option<Timestamp>, StoreError> {
         let row = self.kv.get(&keys::by_topic(Table::Abandoned, id))?;
-        row.map(|row| codec::decode(Table::Abandoned, &row)).transpose()
+        self.readable(row.map(|row| codec::decode(Table::Abandoned, &row)).transpose())
     }
 
     /// Whether anything stands behind the topic: a subscription or one that is asked for, a fetch, a publication or a

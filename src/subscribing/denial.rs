@@ -123,7 +123,7 @@ impl Subscribing {
         let now = self.parts.clock.now();
         let mut commit = Commit::new();
         if let Some(lease_due) = store.subscription(pair)?.as_ref().map(Subscription::lease_due) {
-            let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
+            let backlog_due = store.backlog_due(pair)?;
             commit.push(Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due });
             self.shares.ended(&intent.callback);
         }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tracing::{info, warn};
+use tracing::info;
 
 use super::Subscribing;
 use crate::{
@@ -20,11 +20,8 @@ pub(super) const AGAIN: Duration = Duration::from_hours(1);
 pub struct Leases(pub Arc<Subscribing>);
 
 impl Work for Leases {
-    async fn run(self: Arc<Self>, due: Due) {
-        if let Err(error) = self.0.attend(due).await {
-            warn!(%error, "a lease met a store that fails; it stays due");
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
+    async fn run(self: Arc<Self>, due: Due) -> Result<(), StoreError> {
+        self.0.attend(due).await
     }
 }
 
@@ -45,7 +42,7 @@ impl Subscribing {
         // was put off past the end is not: a stranger's failing requests must not stretch a lease.
         let is_unasked = subscription.refresh_at.is_some_and(|refresh| refresh < subscription.expires_at);
         if !subscription.is_active_at(now) && !is_unasked {
-            let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
+            let backlog_due = store.backlog_due(pair)?;
             info!(topic = subscription.topic.as_str(), callback = %subscription.callback, "lease ended");
             self.parts.metrics.leases_ended.inc();
             let ended = Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due };

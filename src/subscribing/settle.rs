@@ -40,7 +40,7 @@ impl Subscribing {
             self.under_way.overtake(pair, intent.accepted_at);
             // An operator should be able to see who has a secret replaced (X12).
             let secret_changed = old.as_ref().is_some_and(|old| old.secret != intent.secret);
-            let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
+            let backlog_due = store.backlog_due(pair)?;
             let lease_due = old.as_ref().map(Subscription::lease_due);
             let ended = Record::SubscriptionEnded { pair, lease_due, backlog_due };
             match intent.mode {
@@ -182,7 +182,7 @@ impl Subscribing {
         if let Some(old) = store.subscription(pair)? {
             let lease_due = old.lease_due();
             if intent.refresh && is_refused && old.accepted_at == intent.accepted_at {
-                let backlog_due = store.backlog(pair)?.map(|backlog| backlog.due_at);
+                let backlog_due = store.backlog_due(pair)?;
                 commit.push(Record::SubscriptionEnded { pair, lease_due: Some(lease_due), backlog_due });
                 self.shares.ended(&intent.callback);
             } else if !intent.refresh && old.profile == Profile::P03 && old.refresh_at.is_none() {

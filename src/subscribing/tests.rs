@@ -1,12 +1,9 @@
 //! The lease work against a clock that is moved by hand, since what it puts off it puts off by an hour: a refresh stays
 //! owed whoever gets in its way (V19), and stretches no lease that ended (V18).
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU16, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU16, Ordering},
 };
 
 use bytes::Bytes;
@@ -19,11 +16,10 @@ use crate::{
     clock::{ManualClock, Timestamp},
     config::Config,
     distribution,
-    feed::JsonFeed,
     outbound::{Answer, BreakerRules, Breakers, GuardRules, LaneRules, Outgoing, Sending},
     protocol::{self, IntentRequest, PairId, Request},
     publishing,
-    store::{DueKind, Record, StoreOptions, Subscription},
+    store::{DueKind, Record, StoreOptions, Subscription, keys::Table},
     supervise::Tasks,
 };
 
@@ -86,24 +82,7 @@ impl Scene {
             readers_per_host: 0,
             remember_for: HOUR,
         });
-        let publishing = Publishing::new(publishing::Parts {
-            store: store.clone(),
-            transport: callback.clone(),
-            lanes: Lanes::new(LaneRules::default()),
-            clock: clock.clone(),
-            random: Arc::clone(&random),
-            metrics: Arc::default(),
-            fetch: config.fetch,
-            polling: config.polling,
-            max_entries: 1,
-            feed: Arc::default(),
-            remember_for: HOUR,
-            json_feed: JsonFeed::Whole,
-            json_feed_for_topics: BTreeMap::new(),
-            hub_url: "http://hub.example/".to_owned(),
-            user_agent: "hubbub".to_owned(),
-            distribution: Arc::clone(&distribution),
-        });
+        let publishing = Publishing::alone(store.clone(), callback.clone(), clock.clone());
         let parts = Parts {
             store: store.clone(),
             transport: callback.clone(),
@@ -152,7 +131,7 @@ impl Scene {
         let (rows, _) = self.store.due(DueKind::Lease, self.clock.now(), 10).unwrap();
         assert!(!rows.is_empty(), "the lease has a due row");
         for due in rows {
-            Arc::new(Leases(Arc::clone(&self.room))).run(due).await;
+            Arc::new(Leases(Arc::clone(&self.room))).run(due).await.unwrap();
         }
     }
 
@@ -161,7 +140,7 @@ impl Scene {
         self.clock.advance(VerificationConfig::default().delay);
         let (rows, _) = self.store.due(DueKind::Intent, self.clock.now(), 10).unwrap();
         for due in rows {
-            Arc::new(Verifying(Arc::clone(&self.room))).run(due).await;
+            Arc::new(Verifying(Arc::clone(&self.room))).run(due).await.unwrap();
         }
     }
 }
@@ -392,4 +371,59 @@ async fn x03_who_subscribes_already_renews_whatever_waits_for_its_host() {
         scene.room.accept(request(&format!("hub.verify={verify}"))).await.unwrap();
     }
     drop(place);
+}
+
+#[tokio::test]
+async fn an_intent_that_cannot_be_read_keeps_no_other_from_being_counted_and_gives_way() {
+    let scene = Scene::set(86_400).await;
+    scene.a_strangers_request().await;
+    let other = request_for("http://site.example/other", "http://reader.example/cb", "");
+    assert_eq!(scene.room.accept(other).await.unwrap(), Accepted::Pending);
+    scene.store.spoil(Table::Intents, &scene.pair.octets());
+    // As a start does.
+    let counted = PendingCounts::load(&scene.store).await.unwrap();
+    let host = scene.subscription().unwrap().callback.host_key();
+    assert_eq!(counted.of(&host), 1);
+    let asked = scene.asked();
+    scene.verify().await;
+    assert_eq!(scene.asked() - asked, 1, "the other");
+    assert!(scene.store.due(DueKind::Intent, scene.clock.now(), 9).unwrap().0.is_empty());
+    scene.a_strangers_request().await;
+    scene.verify().await;
+    assert!(scene.subscription().unwrap().secret.is_some(), "who asks again is heard");
+}
+
+#[tokio::test]
+async fn the_lease_of_a_subscription_that_cannot_be_read_is_over_and_who_subscribes_again_has_one() {
+    let scene = Scene::set(86_400).await;
+    let due_at = scene.subscription().unwrap().lease_due();
+    scene.store.spoil_subscription(scene.pair);
+    scene.clock.advance(due_at.since(scene.clock.now()));
+    let (due, _) = scene.store.due(DueKind::Lease, scene.clock.now(), 9).unwrap();
+    let due = due.into_iter().next().unwrap();
+    Arc::new(Leases(Arc::clone(&scene.room))).run(due).await.unwrap();
+    assert!(scene.store.due(DueKind::Lease, scene.clock.now(), 9).unwrap().0.is_empty());
+    let again = request("hub.verify=sync&hub.verify_token=t");
+    assert_eq!(scene.room.accept(again).await.unwrap(), Accepted::Verified);
+    assert!(scene.subscription().is_some());
+}
+
+/// Whoever pinged was told that the topic would be looked at.
+#[tokio::test]
+async fn a_fetch_that_cannot_be_read_is_made_all_the_same() {
+    let scene = Scene::set(86_400).await;
+    let topic = scene.pair.topic;
+    let url = scene.subscription().unwrap().topic;
+    let publishing = &scene.room.parts.publishing;
+    publishing.ping(vec![url.clone()]).await.unwrap();
+    let due = || scene.store.due(DueKind::Fetch, scene.clock.now(), 9).unwrap().0;
+    scene.store.spoil(Table::Fetches, topic.as_bytes());
+    let [was] = due().try_into().unwrap();
+    Arc::new(publishing::Looking(Arc::clone(publishing))).run(was).await.unwrap();
+    let [_again] = due().try_into().unwrap();
+    assert_eq!(scene.store.pending_fetch(topic).unwrap().map(|fetch| fetch.url), Some(url.clone()));
+    // Nor does it keep the next ping from being noted.
+    scene.store.spoil(Table::Fetches, topic.as_bytes());
+    publishing.ping(vec![url]).await.unwrap();
+    assert!(scene.store.pending_fetch(topic).unwrap().is_some());
 }

@@ -8,7 +8,7 @@ use http::{
     header::{ACCEPT, AUTHORIZATION},
 };
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{Subscribing, denial::Examined};
 use crate::{
@@ -27,19 +27,14 @@ const STRANGERS: Duration = Duration::from_mins(10);
 pub(super) const LANE_PATIENCE: Duration = Duration::from_secs(1);
 /// The longest pause of an intent whose host is busy.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// Pause when the store fails: the row stays due.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The work of the agenda of intents.
 #[derive(Debug)]
 pub struct Verifying(pub Arc<Subscribing>);
 
 impl Work for Verifying {
-    async fn run(self: Arc<Self>, due: Due) {
-        if let Err(error) = self.0.verify(due).await {
-            warn!(%error, "a verification met a store that fails; it stays due");
-            tokio::time::sleep(STORE_PAUSE).await;
-        }
+    async fn run(self: Arc<Self>, due: Due) -> Result<(), StoreError> {
+        self.0.verify(due).await
     }
 }
 

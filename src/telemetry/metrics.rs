@@ -205,7 +205,7 @@ impl Default for Metrics {
         registry.register("leases_ended", "Leases that ran out", metrics.leases_ended.clone());
         registry.register(
             "unreadable_rows",
-            "Subscriptions that were passed over because they cannot be read",
+            "Rows of the store that were passed over because they cannot be read",
             metrics.unreadable_rows.clone(),
         );
         registry.register("fan_outs_running", "Fan-outs under way", metrics.fan_outs_running.clone());

@@ -32,7 +32,7 @@ pub struct GroupPost {
 
 impl Store {
     pub fn member(&self, group: NameId, member: NameId) -> Result<Option<Member>, StoreError> {
-        self.row(Table::Members, &[group.as_bytes(), member.as_bytes()])
+        self.readable_row(Table::Members, &[group.as_bytes(), member.as_bytes()])
     }
 
     /// Up to `limit` members of a group in key order, after the given one.

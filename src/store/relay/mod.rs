@@ -43,7 +43,6 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Store, StoreError, codec,
-    embedded::Octets,
     keys::{self, Table},
 };
 
@@ -54,8 +53,17 @@ impl Store {
         row.map(|row| codec::decode(table, &row)).transpose()
     }
 
-    /// Up to `limit` rows in key order whose keys begin with `prefix`, each with what its key has behind the prefix; after
-    /// the one whose key has `after` there.
+    /// The same; one that cannot be read is none.
+    fn readable_row<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        parts: &[&[u8]],
+    ) -> Result<Option<T>, StoreError> {
+        self.readable(self.row(table, parts))
+    }
+
+    /// Up to `limit` rows that can be read, in key order, whose keys begin with `prefix`, each with what its key has behind
+    /// the prefix; after the one whose key has `after` there.
     fn rows_of<T: DeserializeOwned, const N: usize>(
         &self,
         table: Table,
@@ -65,12 +73,10 @@ impl Store {
     ) -> Result<Vec<([u8; N], T)>, StoreError> {
         let after = after.map(|after| keys::of(table, &[prefix, &after]));
         let prefix = keys::of(table, &[prefix]);
-        let rows = self.kv.scan(&prefix, after.as_deref(), limit)?;
-        let read = |(key, value): &(Octets, Octets)| {
+        self.readable_rows(&prefix, after.as_deref(), limit, |key, value| {
             let rest = key.get(prefix.len()..).and_then(|rest| <[u8; N]>::try_from(rest).ok());
             Ok((rest.ok_or(StoreError::Damaged { table: table.name() })?, codec::decode(table, value)?))
-        };
-        rows.iter().map(read).collect()
+        })
     }
 
     /// The number behind the last of those whose keys are `prefix` and a number; the first there is, if there is none.

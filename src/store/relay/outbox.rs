@@ -70,8 +70,9 @@ pub struct SlapTarget {
 pub type TargetKey = (SlapId, u16);
 
 impl Store {
+    /// One that cannot be read is none: its lane goes on without it.
     pub fn outgoing(&self, slap: SlapId) -> Result<Option<OutgoingSlap>, StoreError> {
-        self.row(Table::Outgoing, &[slap.as_bytes()])
+        self.readable_row(Table::Outgoing, &[slap.as_bytes()])
     }
 
     /// Up to `limit` slaps in key order, after the given one.
@@ -84,8 +85,9 @@ impl Store {
         Ok(rows.into_iter().map(|(slap, row)| (SlapId::from_bytes(slap), row)).collect())
     }
 
+    /// One that cannot be read is none.
     pub fn target(&self, slap: SlapId, index: u16) -> Result<Option<SlapTarget>, StoreError> {
-        self.row(Table::Targets, &[slap.as_bytes(), &index.to_be_bytes()])
+        self.readable_row(Table::Targets, &[slap.as_bytes(), &index.to_be_bytes()])
     }
 
     /// All targets of a slap, in order.

@@ -42,6 +42,6 @@ impl Store {
 
     /// The `updated` of the last that a signer did to an object at the account, by a hash of both.
     pub fn applied(&self, account: NameId, of: [u8; 16]) -> Result<Option<Timestamp>, StoreError> {
-        self.row(Table::Applied, &[account.as_bytes(), &of])
+        self.readable_row(Table::Applied, &[account.as_bytes(), &of])
     }
 }

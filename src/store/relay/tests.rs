@@ -219,7 +219,7 @@ async fn a_queue_of_targets_is_in_order_too() {
 
 /// A number behind the last one there could be is the last one again, and no panic.
 #[tokio::test]
-async fn numbers_end_without_a_panic_and_a_key_that_is_none_is_an_error() {
+async fn numbers_end_without_a_panic_and_a_key_that_is_none_is_no_number() {
     let home = tempfile::tempdir().unwrap();
     let store = open(&home);
     commit(&store, [queued(LANE, u64::MAX, SLAP, 0)]).await;
@@ -227,7 +227,7 @@ async fn numbers_end_without_a_panic_and_a_key_that_is_none_is_an_error() {
     let key = keys::of(Table::OutQueue, &[&[7; 16], b"short"]);
     store.kv.commit([crate::store::embedded::Change { key, value: Some(Vec::new()) }]).unwrap();
     assert!(matches!(store.next_in_out_lane([7; 16]), Err(StoreError::Damaged { table: "out-queue" })));
-    assert!(matches!(store.out_queue([7; 16], 1), Err(StoreError::Damaged { table: "out-queue" })));
+    assert!(store.out_queue([7; 16], 1).unwrap().is_empty());
 }
 
 #[tokio::test]
