@@ -63,6 +63,11 @@ impl Distribution {
             // One that comes early may be put off to this very moment by now: the row stays until it is due.
             return if is_early { Ok(()) } else { store.drop_due(due).await };
         };
+        // It was a breaker that closed: whoever waits for anything else, and is due at the same moment by chance, has a
+        // reason to wait until then.
+        if is_early && backlog.last != LastOutcome::BreakerOpen {
+            return Ok(());
+        }
         if backlog.from_seq > store.head(pair.topic)? {
             return self.look_again(pair).await;
         }

@@ -48,3 +48,23 @@ async fn d17_what_an_open_breaker_put_off_is_done_when_it_closes() {
     ended.unwrap();
     assert_eq!(scene.callback.0.lock().unwrap().len(), 2, "each once");
 }
+
+/// Whoever failed for another reason, and is due at the same moment by chance, waits until then.
+#[tokio::test]
+async fn d17_what_no_breaker_put_off_does_not_come_early() {
+    let scene = Scene::set().await;
+    let until = NOW.after(HOUR);
+    let pairs = scene.put_more(2).await;
+    for (pair, last) in pairs.iter().zip([LastOutcome::BreakerOpen, LastOutcome::Status(500)]) {
+        let setback = Setback { last, due_at: until, counts: true };
+        scene.room.fall_behind(*pair, 1, NeedsFull::No, setback).await.unwrap();
+    }
+    let (due, _) = scene.store.due(DueKind::Backlog, until, 9).unwrap();
+    assert_eq!(due.len(), 2);
+    for due in due {
+        Arc::new(CatchUp(Arc::clone(&scene.room))).run(due).await.unwrap();
+    }
+    let is_behind = |pair: &PairId| scene.store.backlog(*pair).unwrap().is_some();
+    assert_eq!(pairs.iter().map(is_behind).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(scene.store.due(DueKind::Backlog, until, 9).unwrap().0.len(), 1, "it stays due then");
+}
