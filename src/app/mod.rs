@@ -303,13 +303,14 @@ impl Services {
         let lanes = Lanes::new(LaneRules { per_host, total: config.delivery.concurrency });
         let asking = Lanes::new(LaneRules { per_host, total: config.verification.concurrency });
         let looking = Lanes::new(LaneRules { per_host: FETCHES_PER_HOST, total: config.fetch.concurrency });
-        let breakers = Arc::new(Breakers::new(BreakerRules {
+        let breaker = BreakerRules {
             failures: config.hosts.breaker_failures,
             window: config.hosts.breaker_window,
             min_tries: config.hosts.breaker_min_tries,
             pause: config.hosts.breaker_pause,
             longest_hold: config.hosts.retry_after_max,
-        }));
+        };
+        let breakers = Arc::new(Breakers::new(breaker));
         let feed = Arc::new(volatile(config)?);
         let distribution = Distribution::new(distribution::Parts {
             store: store.clone(),
@@ -352,6 +353,7 @@ impl Services {
             hub_url,
             fetches,
             callbacks: to_sites,
+            breaker,
             feeds,
             publishing: Arc::clone(&publishing),
         })

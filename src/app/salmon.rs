@@ -8,7 +8,7 @@ use super::{Seams, keep};
 use crate::{
     agenda::{Agenda, Poke},
     config::SalmonConfig,
-    outbound::Transport,
+    outbound::{BreakerRules, Transport},
     publishing::Publishing,
     relay::{self, Forwarding, GroupFeeds, LookingAgain, Lookup, Relay, Slapping, lookup},
     store::{DueKind, Store},
@@ -25,12 +25,14 @@ pub(super) struct Around<'a> {
     pub(super) hub_url: &'a str,
     pub(super) fetches: Arc<dyn Transport>,
     pub(super) callbacks: Arc<dyn Transport>,
+    pub(super) breaker: BreakerRules,
     pub(super) feeds: Arc<GroupFeeds>,
     pub(super) publishing: Arc<Publishing>,
 }
 
 pub(super) async fn build(around: Around<'_>) -> Result<Arc<Relay>> {
-    let Around { config, seams, store, metrics, hub_url, fetches, callbacks, feeds, publishing } = around;
+    let Around { config, seams, store, metrics, hub_url, fetches, callbacks, .. } = around;
+    let Around { breaker, feeds, publishing, .. } = around;
     let lookup = Lookup::new(lookup::Parts {
         store: store.clone(),
         transport: fetches,
@@ -41,6 +43,7 @@ pub(super) async fn build(around: Around<'_>) -> Result<Arc<Relay>> {
         store: store.clone(),
         lookup,
         callbacks,
+        breaker,
         clock: Arc::clone(&seams.clock),
         random: Arc::clone(&seams.random),
         metrics: Arc::clone(metrics),

@@ -40,7 +40,7 @@ pub struct SalmonConfig {
     /// Waits before the second and later tries of what goes out, to peers and to the site; after the last, daily.
     #[serde(deserialize_with = "units::schedule")]
     pub retry: Vec<Duration>,
-    /// How long they go on.
+    /// How long they go on, from when the slap or entry came.
     #[serde(deserialize_with = "units::span")]
     pub give_up: Duration,
     /// How long a site may take to decide on a join.

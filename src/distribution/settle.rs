@@ -76,11 +76,7 @@ impl Distribution {
 
     pub(super) fn tell_breaker(&self, subscription: &Subscription, outcome: &Outcome) {
         let host = subscription.callback.host_key();
-        let is_well = match *outcome {
-            Outcome::Accepted | Outcome::Gone => true,
-            Outcome::Later { why, .. } => !blames_host(why),
-        };
-        match self.parts.breakers.report(host.as_str(), self.parts.clock.now(), is_well) {
+        match self.parts.breakers.report(host.as_str(), self.parts.clock.now(), outcome.speaks_for_host()) {
             Some(Change::Opened) => warn!(host = host.as_str(), "breaker opened: its deliveries wait"),
             Some(Change::HalfOpened) => info!(host = host.as_str(), "breaker half open: one delivery probes"),
             Some(Change::Closed(put_off)) => {
@@ -280,20 +276,5 @@ fn label(outcome: &Outcome) -> Delivered {
             Why::Status(_) => Delivered::ServerError,
             Why::Resolve | Why::Connect | Why::Tls | Why::TooLarge | Why::Protocol => Delivered::Unreachable,
         },
-    }
-}
-
-/// Whether a failure says something about the host and not about one callback on it: a 404 for one capability URL must
-/// not stop the deliveries to all the others.
-fn blames_host(why: Why) -> bool {
-    match why {
-        Why::Status(status) => matches!(status, 408 | 429 | 500..=599),
-        Why::Refused
-        | Why::Resolve
-        | Why::Connect
-        | Why::Tls
-        | Why::Timeout
-        | Why::TooLarge
-        | Why::Protocol => true,
     }
 }

@@ -41,6 +41,7 @@ type Parts = State<Arc<AdminParts>>;
 /// The routes; none is to be had without the token.
 pub(super) fn router(parts: Arc<AdminParts>) -> Router {
     Router::new()
+        .route("/accounts", get(accounts))
         .route("/accounts/{account}", put(put_account).get(account).delete(remove_account))
         .route("/accounts/{account}/key", put(import_key).post(make_key))
         .route("/accounts/{account}/slaps", post(send))
@@ -69,6 +70,13 @@ async fn put_account(State(parts): Parts, Path(account): Path<String>, request: 
         Ok(json(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &view))
     })
     .await
+}
+
+async fn accounts(State(parts): Parts, RawQuery(query): RawQuery) -> Response {
+    let Ok(after) = after(query.as_deref()) else { return not_next() };
+    answered(
+        parts.relay.accounts(after).await.map(|view| json(StatusCode::OK, &view)).map_err(SiteFault::from),
+    )
 }
 
 async fn account(State(parts): Parts, Path(account): Path<String>) -> Response {
@@ -105,11 +113,7 @@ async fn make_key(State(parts): Parts, Path(account): Path<String>, RawQuery(que
 }
 
 async fn members(State(parts): Parts, Path(account): Path<String>, RawQuery(query): RawQuery) -> Response {
-    let after = match parameter(query.as_deref(), "after").map(|after| id(&after)) {
-        None => None,
-        Some(Some(after)) => Some(NameId::from_bytes(after)),
-        Some(None) => return plain(StatusCode::BAD_REQUEST, "after: is not what `next` was"),
-    };
+    let Ok(after) = after(query.as_deref()) else { return not_next() };
     answered(parts.relay.members(&account, after).await.map(|view| json(StatusCode::OK, &view)))
 }
 
@@ -256,6 +260,19 @@ fn json(status: StatusCode, view: &impl Serialize) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// After which one the next page of a list begins.
+fn after(query: Option<&str>) -> Result<Option<NameId>, NotNext> {
+    let after = parameter(query, "after");
+    after.map(|after| id(&after).map(NameId::from_bytes).ok_or(NotNext)).transpose()
+}
+
+/// What is given for `after` is nothing that was `next`.
+struct NotNext;
+
+fn not_next() -> Response {
+    plain(StatusCode::BAD_REQUEST, "after: is not what `next` was")
 }
 
 /// The first of that name.

@@ -44,6 +44,14 @@ pub enum Why {
 }
 
 impl Outcome {
+    /// Whether its host did what hosts are there for.
+    pub fn speaks_for_host(&self) -> bool {
+        match self {
+            Self::Accepted | Self::Gone => true,
+            Self::Later { why, .. } => !why.blames_host(),
+        }
+    }
+
     /// Of a request that was broken off because it took too long.
     pub const TIMEOUT: Self = Self::Later { retry_after: None, why: Why::Timeout };
 
@@ -76,6 +84,21 @@ impl From<&SendError> for Why {
 }
 
 impl Why {
+    /// Whether it says something about the host and not about one address on it: a 404 for one capability URL must not stop
+    /// what goes to all the others.
+    pub fn blames_host(self) -> bool {
+        match self {
+            Self::Status(status) => matches!(status, 408 | 429 | 500..=599),
+            Self::Refused
+            | Self::Resolve
+            | Self::Connect
+            | Self::Tls
+            | Self::Timeout
+            | Self::TooLarge
+            | Self::Protocol => true,
+        }
+    }
+
     /// For people: `status 503`, `timeout`.
     pub fn label(self) -> Cow<'static, str> {
         match self {

@@ -10,7 +10,7 @@ use super::feeds;
 use crate::{
     protocol::{CallbackUrl, Secret, TopicUrl},
     salmon::{Identity, PublicKey, discovery::rel},
-    store::{Account, AccountKind, ForwardMode, Membership},
+    store::{Account, AccountKind, ForwardMode, Life, Membership},
 };
 
 /// Names, beginnings of ids, or blocked ones of one account.
@@ -150,6 +150,7 @@ pub(super) fn read(
         blocked: form.blocked,
         members: form.members,
         removed_at: None,
+        life: Life::default(),
     })
 }
 

@@ -1,4 +1,6 @@
-//! The accounts of the sites beside us: made, changed, removed; their keys; and who is in a group whose list the relay keeps.
+//! The accounts of the sites beside us: made, changed, listed; their keys; and who is in a group whose list the relay keeps.
+
+use std::time::Duration;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -7,14 +9,16 @@ use zeroize::Zeroizing;
 use super::{
     Relay,
     account_form::{self, AccountView, FieldFault},
+    feeds,
 };
 use crate::{
+    clock::Timestamp,
     protocol::NameId,
     salmon::{Identity, NewKey, PrivateKey, PrivateKeyFault, entry::OutgoingFault, moment},
     store::{Account, AccountKind, Commit, KeyPair, Member, RelayRecord, StoreError},
 };
 
-/// Members in one answer.
+/// Members, or accounts, in one answer.
 const PAGE: usize = 1000;
 
 /// Why a site does not get what it wants.
@@ -51,6 +55,24 @@ struct MemberView {
     since: String,
 }
 
+/// Accounts, and after which of them to ask for the next.
+#[derive(Debug, Serialize)]
+pub struct AccountsView {
+    accounts: Vec<AccountLine>,
+    next: Option<NameId>,
+}
+
+/// What tells an account from the others; the rest is to be had by its name.
+#[derive(Debug, Serialize)]
+struct AccountLine {
+    account: String,
+    kind: AccountKind,
+    uri: String,
+    display_name: String,
+    /// Where slaps for it go.
+    endpoint: String,
+}
+
 /// An account by the last part of a path.
 fn named(name: &str) -> Result<Identity, SiteFault> {
     let name = Identity::parse(name).filter(Identity::is_account);
@@ -66,11 +88,16 @@ pub(super) async fn with_key<T: Send + 'static>(
 }
 
 impl Relay {
-    /// The account of this name that is there.
-    pub(super) async fn live(&self, name: &str) -> Result<(NameId, Account), SiteFault> {
+    /// The account of this name, a removed one included.
+    pub(super) async fn known(&self, name: &str) -> Result<(NameId, Account), SiteFault> {
         let id = named(name)?.id();
         let account = self.parts.store.read(move |store| store.account(id)).await?;
-        let account = account.ok_or(SiteFault::Unknown)?;
+        Ok((id, account.ok_or(SiteFault::Unknown)?))
+    }
+
+    /// The account of this name that is there.
+    pub(super) async fn live(&self, name: &str) -> Result<(NameId, Account), SiteFault> {
+        let (id, account) = self.known(name).await?;
         if account.removed_at.is_some() { Err(SiteFault::Gone) } else { Ok((id, account)) }
     }
 
@@ -79,23 +106,41 @@ impl Relay {
     pub async fn put_account(&self, name: &str, body: &[u8]) -> Result<(AccountView, bool), SiteFault> {
         let name = named(name)?;
         let id = name.id();
+        // If it was removed, of which something may be left.
+        self.clear(id).await?;
         let _held = self.account_lock.lock().await;
         let was = self.parts.store.read(move |store| store.account(id)).await?;
-        let account = account_form::read(&name, body, was.as_ref(), self.hub_url())?;
+        if was.as_ref().is_some_and(Account::is_half_removed) {
+            return Err(SiteFault::Conflict("the account of this name is being removed; try again"));
+        }
+        let mut account = account_form::read(&name, body, was.as_ref(), self.hub_url())?;
         self.is_nobody_elses(id, &account).await?;
-        let is_new = was.is_none_or(|was| was.removed_at.is_some());
+        let living = was.as_ref().filter(|was| was.removed_at.is_none());
+        if living.is_some_and(|was| was.kind != account.kind) {
+            return Err(SiteFault::Conflict(
+                "kind: is another than that of the account, which would lose its key or its members by it; \
+                 remove the account first",
+            ));
+        }
+        account.life.made_at = match (&was, living) {
+            (_, Some(was)) => was.life.made_at,
+            (was, None) => self.made_at(was.as_ref()),
+        };
+        let is_new = living.is_none();
         let mut commit = Commit::from(RelayRecord::AccountPut(id, account.clone()));
         let has_key = self.parts.store.read(move |store| store.account_key(id)).await?.is_some();
-        match account.kind {
-            AccountKind::Person if !has_key => {
-                let pair = with_key(|| PrivateKey::generate(NewKey::Bits2048)?.to_pkcs8()).await?;
-                commit.push(RelayRecord::AccountKeyPut(id, KeyPair::new(pair)));
-            }
-            AccountKind::Group if has_key => commit.push(RelayRecord::AccountKeyDropped(id)),
-            AccountKind::Person | AccountKind::Group => {}
+        if account.kind == AccountKind::Person && !has_key {
+            let pair = with_key(|| PrivateKey::generate(NewKey::Bits2048)?.to_pkcs8()).await?;
+            commit.push(RelayRecord::AccountKeyPut(id, KeyPair::new(pair)));
         }
         self.parts.store.commit(commit).await?;
         Ok((self.view(id, account).await?, is_new))
+    }
+
+    /// Of an account that comes after this one, if that was there.
+    fn made_at(&self, was: Option<&Account>) -> Timestamp {
+        let next = was.and_then(|was| was.removed_at).map(|at| at.after(Duration::from_millis(1)));
+        self.parts.clock.now().max(next.unwrap_or(Timestamp::EPOCH))
     }
 
     async fn is_nobody_elses(&self, id: NameId, account: &Account) -> Result<(), SiteFault> {
@@ -116,20 +161,21 @@ impl Relay {
         Ok(AccountView::new(account, key.as_ref(), self.hub_url()))
     }
 
+    /// The accounts that are there, after one of them.
+    pub async fn accounts(&self, after: Option<NameId>) -> Result<AccountsView, StoreError> {
+        let page = self.parts.store.read(move |store| store.accounts(after, PAGE)).await?;
+        let next = page.last().filter(|_| page.len() == PAGE).map(|(id, _)| *id);
+        let there = page.into_iter().map(|(_, account)| account).filter(|one| one.removed_at.is_none());
+        let line = |Account { name, kind, uri, display_name, .. }: Account| {
+            let endpoint = feeds::endpoint(self.hub_url(), &name);
+            AccountLine { account: name, kind, uri, display_name, endpoint }
+        };
+        Ok(AccountsView { accounts: there.map(line).collect(), next })
+    }
+
     pub async fn account(&self, name: &str) -> Result<AccountView, SiteFault> {
         let (id, account) = self.live(name).await?;
         self.view(id, account).await
-    }
-
-    /// Removes an account: its peers are told that it is gone. Its secret and its key go at once.
-    pub async fn remove_account(&self, name: &str) -> Result<(), SiteFault> {
-        let _held = self.account_lock.lock().await;
-        let (id, account) = self.live(name).await?;
-        let removed_at = Some(self.parts.clock.now());
-        let account = Account { callback: None, secret: None, removed_at, ..account };
-        let mut commit = Commit::from(RelayRecord::AccountPut(id, account));
-        commit.push(RelayRecord::AccountKeyDropped(id));
-        Ok(self.parts.store.commit(commit).await?)
     }
 
     /// Takes over the key that the site had.
@@ -161,11 +207,11 @@ impl Relay {
     }
 
     /// A group whose list the relay keeps.
-    async fn kept_group(&self, name: &str) -> Result<NameId, SiteFault> {
+    async fn kept_group(&self, name: &str) -> Result<(NameId, Account), SiteFault> {
         let (id, account) = self.live(name).await?;
         let is_kept = account.kind == AccountKind::Group && account.members.is_some();
         if is_kept {
-            Ok(id)
+            Ok((id, account))
         } else {
             Err(SiteFault::Conflict("the relay keeps no list of members of this account"))
         }
@@ -173,9 +219,14 @@ impl Relay {
 
     /// Lets somebody into a group.
     pub async fn put_member(&self, group: &str, uri: &str) -> Result<(), SiteFault> {
-        let group = self.kept_group(group).await?;
+        let (group, account) = self.kept_group(group).await?;
         let member = member_named(uri)?;
         let id = member.id();
+        // Many at once, and none while what a removed group had is being taken out.
+        let _held = self.parts.store.lane_locks().read(group.as_bytes()).await;
+        if !self.is_still_there(group, &account)? {
+            return Err(SiteFault::Gone);
+        }
         if self.parts.store.read(move |store| store.member(group, id)).await?.is_some() {
             return Ok(());
         }
@@ -186,7 +237,7 @@ impl Relay {
 
     /// Takes somebody out of a group, by whichever name the list has.
     pub async fn remove_member(&self, group: &str, uri: &str) -> Result<(), SiteFault> {
-        let group = self.kept_group(group).await?;
+        let (group, _) = self.kept_group(group).await?;
         let gone = member_named(uri)?;
         let found = self.parts.store.read(move |store| {
             let is_gone = |name: &str| Identity::parse(name).is_some_and(|name| name.is_same(&gone));
@@ -213,7 +264,7 @@ impl Relay {
 
     /// Who is in a group, after one of them.
     pub async fn members(&self, group: &str, after: Option<NameId>) -> Result<MembersView, SiteFault> {
-        let group = self.kept_group(group).await?;
+        let (group, _) = self.kept_group(group).await?;
         let page = self.parts.store.read(move |store| store.members(group, after, PAGE)).await?;
         let next = page.last().filter(|_| page.len() == PAGE).map(|(id, _)| *id);
         let view = |member: Member| {

@@ -7,12 +7,13 @@ use http::{
 };
 use url::Url;
 
-use super::{LookupError, Relay, accounts::with_key, send::read_key, settle::word};
+use super::{LookupError, Relay, accounts::with_key, send::read_key, settle::word, twins::Turn};
 use crate::{
+    clock::Timestamp,
     outbound::{Outcome, Outgoing, Overflow, Purpose},
-    protocol::CallbackUrl,
+    protocol::{CallbackUrl, HostKey, NameId},
     salmon::{Envelope, Form, Verb, entry, magic_envelope::MEDIA_TYPE, seal, seal_data_only},
-    store::{OutgoingSlap, SlapTarget, StoreError, Try},
+    store::{OutgoingSlap, SlapTarget, Store, StoreError, TargetKey, Try},
 };
 
 use std::time::Duration;
@@ -25,7 +26,7 @@ const LONGEST_WISH: Duration = Duration::from_hours(24);
 const HOPS: usize = 2;
 
 /// What came of a try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Heard {
     Delivered,
     /// For good.
@@ -33,8 +34,15 @@ pub(super) enum Heard {
     Later {
         wish: Option<Duration>,
     },
-    /// The host has as many requests under way as it may; none was made.
+    /// The host has as many requests under way as it may; this one was not made.
     Crowded,
+    /// The host is left alone until then; this one was not made.
+    Down {
+        host: HostKey,
+        until: Timestamp,
+    },
+    /// Another target of the slap is the same account.
+    Same(u16),
 }
 
 /// A try under way, of which each request is noted.
@@ -42,23 +50,45 @@ pub(super) enum Heard {
 pub(super) struct Trying<'a> {
     relay: &'a Relay,
     slap: &'a OutgoingSlap,
+    key: TargetKey,
     to: &'a str,
+    /// Nothing was sent to it before.
+    is_first: bool,
+    /// Held until what came of it is on disk.
+    turn: Option<Turn<'a>>,
     /// Where it went at last.
     pub(super) endpoint: Option<String>,
     pub(super) tries: Vec<Try>,
 }
 
 impl<'a> Trying<'a> {
-    pub(super) fn new(relay: &'a Relay, slap: &'a OutgoingSlap, target: &'a SlapTarget) -> Self {
-        Self { relay, slap, to: &target.to, endpoint: target.endpoint.clone(), tries: Vec::new() }
+    pub(super) fn new(
+        relay: &'a Relay,
+        slap: &'a OutgoingSlap,
+        key: TargetKey,
+        target: &'a SlapTarget,
+    ) -> Self {
+        let (is_first, endpoint) = (target.tries.is_empty(), target.endpoint.clone());
+        Self { relay, slap, key, to: &target.to, is_first, turn: None, endpoint, tries: Vec::new() }
     }
 
     pub(super) async fn run(&mut self) -> Result<Heard, StoreError> {
+        let (slap, relay) = (self.slap, self.relay);
+        if !is_of(&relay.parts.store, slap.account, slap.created_at)? {
+            self.note(None, "no-account", Form::Padded);
+            return Ok(Heard::Refused);
+        }
         let lookup = &self.relay.parts.lookup;
         let endpoint = match lookup.endpoint(self.to, false).await {
             Ok(endpoint) => endpoint,
             Err(error) => return Ok(self.lost(error)),
         };
+        if self.is_first && self.slap.targets > 1 {
+            match relay.first_turn(self.key, self.to).await? {
+                Ok(turn) => self.turn = Some(turn),
+                Err(other) => return Ok(Heard::Same(other)),
+            }
+        }
         let mut heard = self.post(&endpoint, Form::Padded).await?;
         if heard != Heard::Refused {
             return Ok(heard);
@@ -99,17 +129,25 @@ impl<'a> Trying<'a> {
             self.note(None, "no-endpoint", form);
             return Ok(Heard::Refused);
         };
-        let Some(_permit) = self.relay.peers.try_enter(first.host_key().as_str()) else {
-            return Ok(Heard::Crowded);
-        };
         let Some(body) = self.relay.envelope_for(self.slap, endpoint, form).await? else {
             self.note(None, "no-key", form);
             return Ok(Heard::Refused);
         };
+        let relay = self.relay;
+        let Some(_permit) = relay.peers.enter(first.host_key().as_str()).await else {
+            return Ok(Heard::Crowded);
+        };
         self.endpoint = Some(endpoint.to_owned());
         let (mut at, mut to) = (endpoint.to_owned(), first);
         for hops_left in (0..=HOPS).rev() {
-            let result = self.relay.parts.callbacks.send(self.relay.request(&to, body.clone())).await;
+            let host = to.host_key();
+            if let Some(until) = relay.peers.pause(host.as_str(), relay.parts.clock.now()) {
+                return Ok(Heard::Down { host: host.clone(), until });
+            }
+            let result = relay.parts.callbacks.send(relay.request(&to, body.clone())).await;
+            let now = relay.parts.clock.now();
+            let outcome = Outcome::of(result.as_ref(), now, LONGEST_WISH);
+            relay.peers.note(host.as_str(), &outcome, now, &relay.slap_poke);
             let answer = match &result {
                 Ok(answer) => answer,
                 Err(error) => {
@@ -131,27 +169,28 @@ impl<'a> Trying<'a> {
                 }
                 continue;
             }
-            let heard =
-                judge(Outcome::of(result.as_ref(), self.relay.parts.clock.now(), LONGEST_WISH), status);
-            let outcome = match heard {
-                Heard::Delivered => "delivered",
-                Heard::Later { .. } | Heard::Crowded => "later",
-                Heard::Refused => "refused",
-            };
-            self.note(Some(status), outcome, form);
+            let (heard, word) = judge(outcome, status);
+            self.note(Some(status), word, form);
             return Ok(heard);
         }
         Ok(Heard::Refused)
     }
 }
 
-fn judge(outcome: Outcome, status: StatusCode) -> Heard {
+/// Whether it was made, and has not been removed, by the account that is there now: another one of its name has another
+/// key, and nothing to do with what this one said.
+fn is_of(store: &Store, account: NameId, created_at: Timestamp) -> Result<bool, StoreError> {
+    let account = store.account(account)?;
+    Ok(account.is_some_and(|now| now.removed_at.is_none() && now.life.made_at <= created_at))
+}
+
+fn judge(outcome: Outcome, status: StatusCode) -> (Heard, &'static str) {
     let may_pass = status.is_server_error()
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
     match outcome {
-        Outcome::Accepted => Heard::Delivered,
-        Outcome::Later { retry_after, .. } if may_pass => Heard::Later { wish: retry_after },
-        Outcome::Later { .. } | Outcome::Gone => Heard::Refused,
+        Outcome::Accepted => (Heard::Delivered, "delivered"),
+        Outcome::Later { retry_after, .. } if may_pass => (Heard::Later { wish: retry_after }, "later"),
+        Outcome::Later { .. } | Outcome::Gone => (Heard::Refused, "refused"),
     }
 }
 
@@ -183,8 +222,11 @@ impl Relay {
         if form == Form::Padded && !is_old {
             return Ok(Some(slap.envelope.clone().into()));
         }
-        let account = slap.account;
-        let key = self.parts.store.read(move |store| store.account_key(account)).await?;
+        let (account, created_at) = (slap.account, slap.created_at);
+        let key = self.parts.store.read(move |store| {
+            if is_of(store, account, created_at)? { store.account_key(account) } else { Ok(None) }
+        });
+        let key = key.await?;
         let (Some(key), Ok(envelope)) = (key, Envelope::read(&slap.envelope)) else { return Ok(None) };
         let sealed = with_key(move || {
             let payload = String::from_utf8_lossy(envelope.payload()).into_owned();

@@ -23,7 +23,7 @@ use crate::{
     agenda::Work,
     clock::Timestamp,
     protocol::NameId,
-    store::{Doubt, Due, LaneId, RelayRecord, Store, StoreError},
+    store::{Account, Doubt, Due, LaneId, RelayRecord, Store, StoreError},
 };
 
 /// Rows that are read at a time: each has a whole envelope in it.
@@ -164,6 +164,17 @@ impl Doubts {
         }
     }
 
+    /// Gives back the places of all that was for an account.
+    pub(super) fn forget(&self, account: NameId) {
+        let mut kept = self.lock();
+        let own = kept.lanes.iter().filter(|((of, _), _)| *of == account);
+        let own: Vec<_> =
+            own.flat_map(|((_, lane), places)| places.iter().map(|place| (*lane, place.id))).collect();
+        for (lane, id) in own {
+            kept.take(account, lane, id);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -220,6 +231,9 @@ impl Relay {
     async fn keep_as(&self, id: Id, arrived: Arrived, lane: LaneId) -> Result<Answer, StoreError> {
         let (store, account) = (&self.parts.store, arrived.id);
         let _held = store.lane_locks().write(&id).await;
+        if !self.is_still_there(account, &arrived.account)? {
+            return Ok(Answer::Gone);
+        }
         if store.readable(store.doubt(id))?.is_some() && store.is_writable() {
             return Ok(Answer::Kept);
         }
@@ -259,7 +273,9 @@ impl Relay {
             return store.drop_due(due).await;
         }
         let Doubt { account: name, lane, received_at, .. } = doubt;
-        let account = store.account(name)?.filter(|account| account.removed_at.is_none());
+        // Nor is it for the next of that name.
+        let is_its = |now: &Account| now.removed_at.is_none() && now.life.made_at <= received_at;
+        let account = store.account(name)?.filter(is_its);
         let Some(account) = account else { return self.drop_doubt(id, name, lane).await };
         let now = self.parts.clock.now();
         if self.doubts.first(name, lane) != Some(id) {

@@ -85,7 +85,8 @@ impl GroupFeeds {
     fn head(&self, account: &Account, updated: Timestamp) -> String {
         let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         text.push_str("<feed xmlns=\"http://www.w3.org/2005/Atom\">\n");
-        let nick = account.name.trim_start_matches("acct:").split('@').next().unwrap_or_default();
+        let address = account.name.trim_start_matches("acct:");
+        let nick = address.split('@').next().unwrap_or_default();
         let name = if account.display_name.is_empty() { nick } else { &account.display_name };
         let endpoint = endpoint(&self.hub_url, &account.name);
         let mut element = |name: &str, value: &str| {
@@ -97,11 +98,18 @@ impl GroupFeeds {
         element("updated", &moment::write(updated));
         let _infallible = writeln!(
             text,
-            "<author>\n<activity:object-type xmlns:activity=\"http://activitystrea.ms/spec/1.0/\">\
+            // With whatever one peer or another calls it by (`salmon.md` 4.2).
+            "<author xmlns:poco=\"http://portablecontacts.net/spec/1.0\">\n\
+             <activity:object-type xmlns:activity=\"http://activitystrea.ms/spec/1.0/\">\
              http://activitystrea.ms/schema/1.0/group</activity:object-type>\n<id>{uri}</id>\n<uri>{uri}</uri>\n\
-             <name>{nick}</name>\n<link rel=\"alternate\" type=\"text/html\" href=\"{profile}\"/>\n</author>",
+             <name>{nick}</name>\n<email>{address}</email>\n\
+             <link rel=\"alternate\" type=\"text/html\" href=\"{profile}\"/>\n\
+             <poco:preferredUsername>{nick}</poco:preferredUsername>\n\
+             <poco:displayName>{name}</poco:displayName>\n</author>",
             uri = escaped(&account.uri),
             nick = escaped(nick),
+            address = escaped(address),
+            name = escaped(name),
             profile = escaped(&account.profile),
         );
         let links = [

@@ -10,7 +10,7 @@ use crate::{
     agenda::Work,
     clock::Timestamp,
     protocol::NameId,
-    store::{Commit, Due, LaneId, LaneState, RelayRecord, StoreError},
+    store::{Commit, Due, InboxSlap, LaneId, LaneState, RelayRecord, StoreError},
     telemetry::Forwarded,
 };
 
@@ -31,6 +31,16 @@ impl Work for Forwarding {
     }
 }
 
+/// The first in a lane.
+#[derive(Debug, Clone, Copy)]
+struct First {
+    account: NameId,
+    lane: LaneId,
+    seq: u64,
+    id: [u8; 16],
+    received_at: Timestamp,
+}
+
 impl Relay {
     async fn forward(&self, due: Due) -> Result<(), StoreError> {
         let store = &self.parts.store;
@@ -46,31 +56,32 @@ impl Relay {
         let Some((seq, slap)) = store.inbox(account, lane, 1)?.pop() else {
             return self.go_on(account, lane, None).await;
         };
+        let first = First { account, lane, seq, id: slap.id, received_at: slap.received_at };
         let site = store.account(account)?.filter(|site| site.removed_at.is_none());
         let Some(site) = site.filter(|site| site.callback.is_some()) else {
             self.parts.metrics.forwards.add(Forwarded::Dropped);
-            return self.go_on(account, lane, Some(seq)).await;
+            return self.go_on(account, lane, Some(first)).await;
         };
         let told = self.tell(&site, &slap).await;
         self.parts.metrics.forwards.add(told.counted());
         match told {
             Told::Taken | Told::Refused | Told::Gone | Told::Impossible => {
-                self.go_on(account, lane, Some(seq)).await
+                self.go_on(account, lane, Some(first)).await
             }
             Told::Crowded => {
                 let state = self.crowded_out(state);
-                self.wait(account, lane, state).await
+                self.wait(first, state).await
             }
             Told::Later { wish, why } => {
                 let now = self.parts.clock.now();
-                if self.has_had_its_time(&state, now) {
+                if self.has_had_its_time(slap.received_at, now) {
                     warn!(account = %account, attempts = state.attempts, "a site was not told of a slap: given up");
                     self.parts.metrics.forwards.add(Forwarded::GaveUp);
-                    return self.go_on(account, lane, Some(seq)).await;
+                    return self.go_on(account, lane, Some(first)).await;
                 }
                 let state = self.failed_once_more(&state, wish, Some(why.label().into_owned()), now);
                 debug!(account = %account, state.attempts, %why, "a site is told of a slap later");
-                self.wait(account, lane, state).await
+                self.wait(first, state).await
             }
         }
     }
@@ -81,9 +92,11 @@ impl Relay {
         LaneState { due_at, ..state }
     }
 
-    /// Whether the first of a lane has been tried for as long as it is tried.
-    pub(super) fn has_had_its_time(&self, state: &LaneState, now: Timestamp) -> bool {
-        now.since(state.since.unwrap_or(now)) >= self.parts.salmon.give_up
+    /// Whether what came at this moment has been tried for as long as anything is tried. Counted from when it came and not
+    /// from when its turn came: a lane of ten would be waited for ten weeks. So whatever waited behind others for longer is
+    /// tried once.
+    pub(super) fn has_had_its_time(&self, came_at: Timestamp, now: Timestamp) -> bool {
+        now.since(came_at) >= self.parts.salmon.give_up
     }
 
     /// A lane whose first failed once more, with what the peer wishes and how it went.
@@ -117,18 +130,21 @@ impl Relay {
         store.commit(RelayRecord::LanePut { account, lane, state, was }.into()).await
     }
 
-    /// The first of a lane is over; the next comes.
-    async fn go_on(&self, account: NameId, lane: LaneId, done: Option<u64>) -> Result<(), StoreError> {
+    /// The first of a lane is over, if there is one; the next comes.
+    async fn go_on(&self, account: NameId, lane: LaneId, done: Option<First>) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let _held = store.lane_locks().write(&lane).await;
         let Some(LaneState { due_at: was, .. }) = store.lane(account, lane)? else { return Ok(()) };
         let mut commit = Commit::new();
-        if let Some(seq) = done {
-            commit.push(RelayRecord::InboxDone { account, lane, seq });
+        if let Some(first) = done {
+            if !self.is_first_inward(first)? {
+                return Ok(());
+            }
+            commit.push(RelayRecord::InboxDone { account, lane, seq: first.seq });
         }
         let waiting = store.inbox(account, lane, 2)?;
         let now = self.parts.clock.now();
-        if waiting.iter().any(|(seq, _)| Some(*seq) != done) {
+        if waiting.iter().any(|(seq, _)| done.is_none_or(|first| first.seq != *seq)) {
             let state = LaneState::due(now);
             commit.push(RelayRecord::LanePut { account, lane, state, was: Some(was) });
         } else {
@@ -141,10 +157,22 @@ impl Relay {
         Ok(())
     }
 
-    async fn wait(&self, account: NameId, lane: LaneId, state: LaneState) -> Result<(), StoreError> {
-        let store = &self.parts.store;
+    async fn wait(&self, first: First, state: LaneState) -> Result<(), StoreError> {
+        let (store, First { account, lane, .. }) = (&self.parts.store, first);
         let _held = store.lane_locks().write(&lane).await;
+        if !self.is_first_inward(first)? {
+            return Ok(());
+        }
         let was = store.lane(account, lane)?.map(|known| known.due_at);
         store.commit(RelayRecord::LanePut { account, lane, state, was }.into()).await
+    }
+
+    /// Whether this is what waits in its lane first; if it is not, its account was removed while the site was told.
+    fn is_first_inward(&self, first: First) -> Result<bool, StoreError> {
+        let waiting = self.parts.store.inbox(first.account, first.lane, 1)?;
+        let is_it = |(seq, slap): &(u64, InboxSlap)| {
+            *seq == first.seq && slap.id == first.id && slap.received_at == first.received_at
+        };
+        Ok(waiting.first().is_some_and(is_it))
     }
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::{Relay, answer::Answer, settle::Settling};
 use crate::{
     protocol::TopicUrl,
-    salmon::{Addressed, Identity, Verb, entry},
+    salmon::{Addressed, Entry, Identity, Verb, entry, moment},
     store::{Commit, GroupPost, Member, Membership, RelayRecord, StoreError},
 };
 
@@ -75,6 +75,9 @@ impl Relay {
             _ => return Ok(Answer::Later("the group cannot decide at this moment; try again")),
         }
         let _held = store.lane_locks().write(&lane).await;
+        if !self.is_still_there(account, group)? {
+            return Ok(Answer::Gone);
+        }
         let mut commit = Commit::new();
         settling.remembered(&mut commit);
         if group.members.is_some() {
@@ -127,6 +130,9 @@ impl Relay {
         if read.addressed != Some(Addressed::Mentioned) || !self.has_member(settling)? {
             return Ok(Change::Nothing);
         }
+        if known.is_some_and(|(_, post)| is_newer(post, settling)) {
+            return Ok(Change::Nothing);
+        }
         let Ok(entry) = entry::for_group_feed(&read.envelope, author.descriptor().feed()) else {
             return Ok(Change::Nothing);
         };
@@ -158,6 +164,14 @@ impl Relay {
         }
         Ok(false)
     }
+}
+
+/// Whether the post in the feed is a later version than what came: the two may have gone by different ways.
+fn is_newer(post: &GroupPost, settling: &Settling) -> bool {
+    let in_feed = Entry::read(&post.entry).ok().and_then(|entry| moment::parse(entry.updated.as_deref()?));
+    // By its own account, and in no case later than when it came.
+    let in_feed = in_feed.map(|updated| updated.min(post.added_at));
+    in_feed > settling.proven.read.updated(post.added_at) && settling.proven.read.entry.updated.is_some()
 }
 
 /// Every name of the author that was shown to be one.

@@ -5,7 +5,10 @@
 //! |---|---|
 //! | `lookup` | from a name to what its own host says of it: key, names, endpoint |
 //! | `accounts` | the site's side: accounts, keys, members; `account_form`: how they are written; `register`: by all their names |
+//! | `removal` | what goes with an account |
 //! | `send`, `outbox`, `deliver` | entries of the site: signed and kept; when they are tried; one try |
+//! | `targets`, `twins` | to whom they go, and who is somebody else of those under another name |
+//! | `peers` | how much one host of others is sent, and whether it is there at all |
 //! | `documents` | what we say of them to whoever looks them up |
 //! | `receive` | a slap step by step: sound, from its author, not too much |
 //! | `reading` | what can be told of it without asking anybody |
@@ -21,6 +24,8 @@
 //! - Whoever is acted on has been verified under every name that the entry gives its author.
 //! - What one author does with one object reaches the site in the order in which it was taken, one request at a time.
 //! - What was here before changes nothing, however often, in whatever form and after whatever crash it comes.
+//! - Nothing that is done for an account comes after its removal, nor comes to the next of its name: who commits it asks
+//!   whether the account is there while it holds a lane's lock.
 //! - Locks are taken in this order: lane, feed of a group, topic.
 
 mod account_form;
@@ -37,15 +42,21 @@ mod groups;
 mod limits;
 pub mod lookup;
 mod outbox;
+mod peers;
 mod reading;
 mod receive;
 mod register;
+mod removal;
 mod send;
 mod settle;
 mod sweep;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod twins;
 
 pub use account_form::{AccountView, FieldFault};
-pub use accounts::{MembersView, SiteFault};
+pub use accounts::{AccountsView, MembersView, SiteFault};
 pub use answer::Answer;
 pub use documents::{Format, Said};
 pub use doubts::LookingAgain;
@@ -64,7 +75,7 @@ use crate::{
     agenda::Poke,
     clock::Clock,
     config::SalmonConfig,
-    outbound::{LaneRules, Lanes, Transport},
+    outbound::{BreakerRules, LaneRules, Lanes, Transport},
     publishing::Publishing,
     random::Random,
     store::{Locks, Store, StoreError},
@@ -73,7 +84,9 @@ use crate::{
 use deciding::Deciding;
 use doubts::Doubts;
 use limits::Limits;
+use peers::Peers;
 use register::Register;
+use twins::FirstTries;
 
 /// Lanes that the agenda may have started, for each that may have a request under way: those that wait for their site stand
 /// aside at once.
@@ -92,6 +105,8 @@ pub struct Parts {
     pub lookup: Arc<Lookup>,
     /// To the sites beside us, and to the endpoints of others.
     pub callbacks: Arc<dyn Transport>,
+    /// When a host of others is left alone.
+    pub breaker: BreakerRules,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<Random>,
     pub metrics: Arc<Metrics>,
@@ -123,13 +138,16 @@ pub struct Relay {
     forward_poke: Poke,
     doubt_poke: Poke,
     /// Requests to the endpoints of others.
-    peers: Lanes,
+    peers: Peers,
+    first_tries: FirstTries,
     slap_poke: Poke,
     /// Something came of a slap on its way out.
     slap_news: Notify,
     register: Register,
     /// Held while an account changes.
     account_lock: Mutex<()>,
+    /// Held while what a removed account had is taken out.
+    clearing: Mutex<()>,
 }
 
 impl Relay {
@@ -140,6 +158,7 @@ impl Relay {
         parts.metrics.slaps_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         let at_once = parts.salmon.concurrency.clamp(1, Semaphore::MAX_PERMITS);
         let slaps = at_once.saturating_mul(SLAPS_PER_TURN);
+        let rules = LaneRules { per_host: at_once.div_ceil(SHARE), total: at_once };
         Ok(Arc::new(Self {
             limits: Limits::new(parts.salmon.slaps_per_author_per_minute),
             doubts,
@@ -147,15 +166,17 @@ impl Relay {
             slaps: Lanes::new(LaneRules { per_host: slaps.div_ceil(CLIENT_SHARE), total: slaps }),
             turns: Semaphore::new(at_once),
             asking: Semaphore::new(at_once),
-            sites: Lanes::new(LaneRules { per_host: at_once.div_ceil(SHARE), total: at_once }),
+            sites: Lanes::new(rules),
             feed_locks: Locks::default(),
             forward_poke: Poke::new(),
             doubt_poke: Poke::new(),
-            peers: Lanes::new(LaneRules { per_host: at_once.div_ceil(SHARE), total: at_once }),
+            peers: Peers::new(rules, parts.breaker),
+            first_tries: FirstTries::default(),
             slap_poke: Poke::new(),
             slap_news: Notify::new(),
             register: Register::new(parts.store.clone()),
             account_lock: Mutex::default(),
+            clearing: Mutex::default(),
             parts,
         }))
     }

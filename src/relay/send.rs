@@ -4,34 +4,27 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
-use super::{Relay, SiteFault, account_form::FieldFault, accounts::with_key, reading};
+use super::{Relay, SiteFault, accounts::with_key, reading, targets};
 use crate::{
     clock::Timestamp,
     protocol::{NameId, SlapId},
     salmon::{
-        Entry, Identity, PrivateKey,
+        Entry, PrivateKey,
         entry::{OutgoingFault, Signer, complete},
         moment, seal,
     },
     store::{
-        Account, AccountKind, Commit, KeyPair, LaneId, LaneState, OutgoingSlap, RelayRecord, SlapTarget,
+        Account, AccountKind, Commit, KeyPair, LaneState, OutgoingSlap, RelayRecord, SlapTarget, Store,
         StoreError, TargetState, Try,
     },
 };
 
-/// Targets of one entry.
-const MOST_TARGETS: usize = 1000;
-/// Of the name of one, in octets.
-const LONGEST_TARGET: usize = 2048;
-
 /// An entry as it leaves.
 struct Signed {
-    account: NameId,
-    account_name: String,
+    id: NameId,
+    account: Account,
     entry: Entry,
     envelope: String,
 }
@@ -55,9 +48,12 @@ struct TargetView {
     endpoint: Option<String>,
     /// The last tries, oldest first.
     tries: Vec<TryView>,
+    /// Which of the targets is the same account, and was sent what this was not: state and tries are those of that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same_as: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct TryView {
     at: String,
     status: Option<u16>,
@@ -66,14 +62,20 @@ struct TryView {
 }
 
 impl SlapView {
-    fn new(id: SlapId, slap: OutgoingSlap, targets: Vec<SlapTarget>) -> Self {
-        let try_view = |made: Try| {
-            let Try { at, status, outcome, form } = made;
+    fn new(id: SlapId, slap: OutgoingSlap, targets: &[SlapTarget]) -> Self {
+        let try_view = |made: &Try| {
+            let Try { at, status, outcome, form } = made.clone();
             TryView { at: moment::write(at), status, outcome, form }
         };
-        let target_view = |target: SlapTarget| {
-            let SlapTarget { to, endpoint, state, tries, .. } = target;
-            TargetView { to, state, endpoint, tries: tries.into_iter().map(try_view).collect() }
+        let target_view = |named: &SlapTarget| {
+            let sent = sent_for(named, targets);
+            TargetView {
+                to: named.to.clone(),
+                state: sent.state,
+                endpoint: sent.endpoint.clone(),
+                tries: sent.tries.iter().map(try_view).collect(),
+                same_as: named.same_as.map(|_| sent.to.clone()),
+            }
         };
         Self {
             id,
@@ -81,7 +83,7 @@ impl SlapView {
             entry_id: slap.entry_id,
             verb: slap.verb,
             created: moment::write(slap.created_at),
-            targets: targets.into_iter().map(target_view).collect(),
+            targets: targets.iter().map(target_view).collect(),
         }
     }
 
@@ -109,58 +111,55 @@ impl Relay {
 
     /// Takes an entry of this account for these targets.
     pub async fn send(&self, name: &str, entry: String, to: &[String]) -> Result<SlapView, SiteFault> {
-        let to = targets(to)?;
-        let id = SlapId::from_bytes(self.parts.random.id());
-        let Signed { account, account_name, entry, envelope } = self.signed(name, entry, id).await?;
+        let to = targets::read(to)?;
+        let slap_id = SlapId::from_bytes(self.parts.random.id());
+        let Signed { id, account, entry, envelope } = self.signed(name, entry, slap_id).await?;
         let now = self.parts.clock.now();
-        let mut targets: Vec<SlapTarget> = Vec::new();
-        for to in to {
-            let lane = lane(account, &to);
-            // Under whichever of its spellings: once is enough.
-            if targets.iter().all(|known| known.lane != lane) {
-                let (state, tries) = (TargetState::Queued, Vec::new());
-                targets.push(SlapTarget { to, lane, endpoint: None, state, tries });
-            }
-        }
         let slap = OutgoingSlap {
-            account,
-            account_name,
+            account: id,
+            account_name: account.name.clone(),
             verb: entry.verb.as_str().to_owned(),
             entry_id: entry.id,
             envelope: envelope.into_bytes(),
-            created_at: now,
-            targets: u16::try_from(targets.len()).unwrap_or(u16::MAX),
+            // Not before its account, whatever became of the clock in between.
+            created_at: now.max(account.life.made_at),
+            targets: u16::try_from(to.len()).unwrap_or(u16::MAX),
         };
-        self.line_up(id, &slap, &targets, now).await?;
+        let targets = self.line_up(slap_id, &slap, &account, to).await?;
         self.slap_poke.due(now);
-        Ok(SlapView::new(id, slap, targets))
+        Ok(SlapView::new(slap_id, slap, &targets))
     }
 
+    /// Commits all of it; the targets as they are in their lanes.
     async fn line_up(
         &self,
         id: SlapId,
         slap: &OutgoingSlap,
-        targets: &[SlapTarget],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+        account: &Account,
+        to: Vec<String>,
+    ) -> Result<Vec<SlapTarget>, SiteFault> {
         let store = &self.parts.store;
-        let _held = store.lane_locks().write_all(targets.iter().map(|target| &target.lane)).await;
-        let (slap, targets) = (slap.clone(), targets.to_vec());
-        let commit = store.read(move |store| {
-            let mut commit = Commit::from(RelayRecord::OutgoingPut(id, slap));
-            for (index, target) in (0..).zip(targets) {
-                let lane = target.lane;
-                let seq = store.next_in_out_lane(lane)?;
-                commit.push(RelayRecord::TargetPut { slap: id, index, target });
-                commit.push(RelayRecord::OutQueuePut { lane, seq, slap: id, index });
-                if store.out_lane(lane)?.is_none() {
-                    let state = LaneState::due(now);
-                    commit.push(RelayRecord::OutLanePut { lane, state, was: None });
-                }
+        let (owner, now) = (slap.account, self.parts.clock.now());
+        loop {
+            let names = to.clone();
+            let found = store.read(move |store| targets::line_up(store, owner, names)).await?;
+            let _held = store.lane_locks().write_all(found.iter().map(|target| &target.lane)).await;
+            // Removed while it was signed: what is left of it is being looked for, or has been.
+            if !self.is_still_there(owner, account)? {
+                return Err(SiteFault::Gone);
             }
-            Ok(commit)
-        });
-        store.commit(commit.await?).await
+            let (row, names) = (slap.clone(), to.clone());
+            let lined_up = store.read(move |store| {
+                // A lane may have ended, or somebody been looked up, before the locks were held.
+                let targets = targets::line_up(store, owner, names)?;
+                let is_held = targets.iter().zip(&found).all(|(now, then)| now.lane == then.lane);
+                Ok(if is_held { Some((queued(store, id, row, &targets, now)?, targets)) } else { None })
+            });
+            if let Some((commit, targets)) = lined_up.await? {
+                store.commit(commit).await?;
+                return Ok(targets);
+            }
+        }
     }
 
     async fn signed(&self, name: &str, entry: String, id: SlapId) -> Result<Signed, SiteFault> {
@@ -173,7 +172,7 @@ impl Relay {
         let entry = completed(&row, &entry, id, self.parts.clock.now())?;
         let read = Entry::read(entry.as_bytes()).map_err(OutgoingFault::from)?;
         let envelope = with_key(move || Ok(seal(entry.as_bytes(), &read_key(&key)?)?.to_xml())).await?;
-        Ok(Signed { account, account_name: row.name, entry: read, envelope })
+        Ok(Signed { id: account, account: row, entry: read, envelope })
     }
 
     /// How it stands with an entry. `None` if it was forgotten, or there never was one.
@@ -182,7 +181,7 @@ impl Relay {
             let Some(slap) = store.outgoing(id)? else { return Ok(None) };
             Ok(Some((slap, store.targets(id)?)))
         });
-        Ok(read.await?.map(|(slap, targets)| SlapView::new(id, slap, targets)))
+        Ok(read.await?.map(|(slap, targets)| SlapView::new(id, slap, &targets)))
     }
 
     /// The same as soon as something is known of every target, or when the time is over.
@@ -199,6 +198,44 @@ impl Relay {
             }
         }
     }
+}
+
+/// The target that is sent something in place of this one: this one, most often.
+fn sent_for<'t>(named: &'t SlapTarget, targets: &'t [SlapTarget]) -> &'t SlapTarget {
+    let mut sent = named;
+    // What was the same as another may turn out to be, with that, the same as a third.
+    for _ in targets {
+        match sent.same_as.and_then(|index| targets.get(usize::from(index))) {
+            Some(other) => sent = other,
+            None => break,
+        }
+    }
+    sent
+}
+
+/// The slap with its targets, each that is sent something behind what waits in its lane.
+fn queued(
+    store: &Store,
+    id: SlapId,
+    slap: OutgoingSlap,
+    targets: &[SlapTarget],
+    now: Timestamp,
+) -> Result<Commit, StoreError> {
+    let mut commit = Commit::from(RelayRecord::OutgoingPut(id, slap));
+    for (index, target) in (0..).zip(targets) {
+        let lane = target.lane;
+        commit.push(RelayRecord::TargetPut { slap: id, index, target: target.clone() });
+        if !target.is_queued() {
+            continue;
+        }
+        let seq = store.next_in_out_lane(lane)?;
+        commit.push(RelayRecord::OutQueuePut { lane, seq, slap: id, index });
+        if store.out_lane(lane)?.is_none() {
+            let state = LaneState::due(now);
+            commit.push(RelayRecord::OutLanePut { lane, state, was: None });
+        }
+    }
+    Ok(commit)
 }
 
 pub(super) fn read_key(key: &KeyPair) -> Result<PrivateKey, crate::salmon::PrivateKeyFault> {
@@ -220,38 +257,4 @@ fn completed(account: &Account, entry: &str, id: SlapId, now: Timestamp) -> Resu
         display_name: if account.display_name.is_empty() { nick } else { &account.display_name },
     };
     complete(entry, &signer, &format!("tag:{host},{day}:slap:{id}"), now)
-}
-
-/// The targets as they were named, if all of them can be.
-fn targets(to: &[String]) -> Result<Vec<String>, FieldFault> {
-    if to.is_empty() {
-        return Err(FieldFault::new("to", "is missing"));
-    }
-    if to.len() > MOST_TARGETS {
-        return Err(FieldFault::new("to", format!("there are more than {MOST_TARGETS}")));
-    }
-    let mut targets = Vec::new();
-    for (place, name) in (1..).zip(to) {
-        let name = name.trim();
-        let is_target = match name.strip_prefix("salmon:") {
-            Some(endpoint) => Url::parse(endpoint).is_ok_and(|url| matches!(url.scheme(), "http" | "https")),
-            None => Identity::parse(name).is_some(),
-        };
-        if !is_target || name.len() > LONGEST_TARGET {
-            let reason = format!(
-                "number {place} is neither nick@host, nor an address of http or https, nor salmon: and an endpoint"
-            );
-            return Err(FieldFault::new("to", reason));
-        }
-        targets.push(name.to_owned());
-    }
-    Ok(targets)
-}
-
-/// The lane of all that an account sends to a target.
-fn lane(account: NameId, to: &str) -> LaneId {
-    let canonical = Identity::parse(to).map_or_else(|| to.to_owned(), |name| name.canonical().to_owned());
-    let digest: [u8; 32] =
-        Sha256::new().chain_update(account.as_bytes()).chain_update(canonical).finalize().into();
-    digest.first_chunk().copied().unwrap_or_default()
 }

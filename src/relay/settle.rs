@@ -68,6 +68,9 @@ impl Relay {
         if self.deciding.contains(settling.account_id(), settling.lane) {
             return Ok(Answer::busy());
         }
+        if !self.is_still_there(settling.account_id(), &settling.proven.arrived.account)? {
+            return Ok(Answer::Gone);
+        }
         if self.is_known(&settling)? {
             return Ok(Answer::Taken);
         }

@@ -1,4 +1,4 @@
-//! What need not be remembered any longer is forgotten.
+//! What need not be remembered any longer is forgotten, and what a crash left of a removed account goes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,12 +15,14 @@ const PAGE: usize = 512;
 impl Relay {
     /// Until the stop: authors who have not been heard of each minute, posts that are too old each hour.
     pub async fn sweep(self: Arc<Self>, stop: CancellationToken) -> Result<(), StoreError> {
+        self.finish_removals().await?;
         let mut swept_at = self.parts.clock.now();
         while stop.run_until_cancelled(tokio::time::sleep(AUTHORS)).await.is_some() {
             self.limits.forget();
             let now = self.parts.clock.now();
             if now.since(swept_at) >= HOUR {
                 swept_at = now;
+                self.finish_removals().await?;
                 self.forget_posts().await?;
                 self.forget_sent().await?;
             }
@@ -28,7 +30,7 @@ impl Relay {
         Ok(())
     }
 
-    async fn forget_posts(&self) -> Result<(), StoreError> {
+    pub(super) async fn forget_posts(&self) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let oldest = self.parts.clock.now().before(self.parts.salmon.remember_posts);
         let mut after = None;

@@ -13,7 +13,7 @@ use crate::{
     outbound::{Answer, Outgoing, Sending},
     protocol::{NameId, SlapId},
     store::{
-        Account, AccountKind, Commit, Doubt, Due, DueKind, ForwardMode, InboxSlap, LaneId, LaneState,
+        Account, AccountKind, Commit, Doubt, Due, DueKind, ForwardMode, InboxSlap, LaneId, LaneState, Life,
         OutgoingSlap, RelayRecord, SlapTarget, StoreOptions, TargetState, keys::Table,
     },
 };
@@ -74,6 +74,7 @@ fn outgoing(slap: SlapId, seq: u64) -> [RelayRecord; 3] {
         endpoint: None,
         state: TargetState::Queued,
         tries: Vec::new(),
+        same_as: None,
     };
     [
         RelayRecord::OutgoingPut(slap, row),
@@ -126,6 +127,7 @@ impl Scene {
             blocked: Vec::new(),
             members: None,
             removed_at: None,
+            life: Life::default(),
         };
         let state = LaneState::due(NOW);
         let mut commit = Commit::new();
@@ -157,6 +159,7 @@ impl Scene {
             store: store.clone(),
             lookup,
             callbacks: self.world.clone(),
+            breaker: BreakerRules::default(),
             clock,
             random,
             metrics: Arc::clone(&self.metrics),

@@ -43,7 +43,7 @@ mod vectors;
 
 /// A file of the test vectors.
 #[cfg(test)]
-fn fixture(path: &str) -> String {
+pub(crate) fn fixture(path: &str) -> String {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/salmon/");
     std::fs::read_to_string(format!("{root}{path}")).unwrap_or_else(|error| panic!("{path}: {error}"))
 }

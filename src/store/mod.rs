@@ -77,7 +77,7 @@ pub use publications::{Publication, PublishedEntry};
 pub use reading::Lost;
 pub use relay::{
     Account, AccountKind, Doubt, ForwardMode, GroupPost, InboxSlap, KeyPair, KnownDescriptor, LaneId,
-    LaneState, Member, Membership, OutgoingSlap, RelayRecord, Seen, SeenKey, SlapTarget, TargetKey,
+    LaneState, Life, Member, Membership, OutgoingSlap, RelayRecord, Seen, SeenKey, SlapTarget, TargetKey,
     TargetState, Try,
 };
 pub use subscriptions::Subscription;

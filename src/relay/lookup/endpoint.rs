@@ -80,7 +80,11 @@ impl Lookup {
     }
 
     /// The link in a feed: that of the descriptor, that of the page, or the target itself.
-    pub(super) async fn by_feed(&self, name: &Identity, found: Option<&Found>) -> Result<String, LookupError> {
+    pub(super) async fn by_feed(
+        &self,
+        name: &Identity,
+        found: Option<&Found>,
+    ) -> Result<String, LookupError> {
         let before = self.deadline();
         let Some(_permit) = self.enter(None, before).await else { return Err(LookupError::Busy) };
         let rules = &self.parts.rules;

@@ -78,6 +78,31 @@ pub struct Account {
     pub members: Option<Membership>,
     /// Gone since this moment.
     pub removed_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Life::is_default", deserialize_with = "codec::added")]
+    pub life: Life,
+}
+
+/// Which of those that had its name in turn an account is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Life {
+    /// When it was made, and no two of one name at the same moment; the epoch, where that was before it was noted.
+    pub made_at: Timestamp,
+    /// It is removed, and nothing is left of it.
+    pub is_cleared: bool,
+}
+
+impl Life {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Account {
+    /// Whether it is removed and something may be left of it.
+    pub fn is_half_removed(&self) -> bool {
+        self.removed_at.is_some() && !self.life.is_cleared
+    }
 }
 
 /// The private key of an account, as PKCS#8. Wiped when dropped, and never shown.

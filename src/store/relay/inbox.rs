@@ -70,6 +70,11 @@ impl Store {
         self.row(Table::Lanes, &[account.as_bytes(), &lane])
     }
 
+    /// Up to `limit` lanes of an account in which something waits.
+    pub fn lanes(&self, account: NameId, limit: usize) -> Result<Vec<(LaneId, LaneState)>, StoreError> {
+        self.rows_of(Table::Lanes, account.as_bytes(), None, limit)
+    }
+
     /// Up to `limit` of what waits in a lane, in order.
     pub fn inbox(
         &self,

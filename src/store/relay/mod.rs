@@ -28,7 +28,7 @@ mod records;
 mod relied;
 mod seen;
 
-pub use accounts::{Account, AccountKind, ForwardMode, KeyPair, Membership};
+pub use accounts::{Account, AccountKind, ForwardMode, KeyPair, Life, Membership};
 pub use descriptors::KnownDescriptor;
 pub use groups::{GroupPost, Member};
 pub use inbox::{Doubt, InboxSlap, LaneId, LaneState};

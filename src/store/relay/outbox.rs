@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{Store, StoreError, keys::Table},
+    super::{Store, StoreError, codec, keys::Table},
     inbox::{LaneId, LaneState},
 };
 use crate::{
@@ -64,6 +64,16 @@ pub struct SlapTarget {
     pub state: TargetState,
     /// The last tries, oldest first.
     pub tries: Vec<Try>,
+    /// Another target of the same slap is the same account under another name, and what became of that one became of this.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "codec::added")]
+    pub same_as: Option<u16>,
+}
+
+impl SlapTarget {
+    /// Whether it is still to be sent something itself.
+    pub fn is_queued(&self) -> bool {
+        self.state == TargetState::Queued && self.same_as.is_none()
+    }
 }
 
 /// Which target of which slap.

@@ -42,6 +42,7 @@ pub(in crate::store) fn account(nick: &str) -> RelayRecord {
         blocked: Vec::new(),
         members: (nick == "group").then_some(Membership::Open),
         removed_at: None,
+        life: Life::default(),
     };
     RelayRecord::AccountPut(id(nick), account)
 }
@@ -105,6 +106,7 @@ fn target(slap: SlapId, index: u16) -> RelayRecord {
         endpoint: Some("https://peer.example/salmon/1".to_owned()),
         state: TargetState::Queued,
         tries: vec![tried],
+        same_as: None,
     };
     RelayRecord::TargetPut { slap, index, target }
 }

@@ -23,6 +23,7 @@ async fn nothing_of_a_site_goes_without_the_token() {
         ("POST", format!("{PATH}/slaps?to=bob@bob.example")),
         ("POST", format!("{PATH}/sign")),
         ("GET", format!("{PATH}/members")),
+        ("GET", "/accounts".to_owned()),
         ("GET", format!("/slaps/{}", "0".repeat(32))),
     ] {
         let client = site.stage.hub.client();
@@ -122,6 +123,67 @@ async fn a_removed_account_is_gone_and_may_come_again_as_another() {
     let second = site.put_alice().await;
     assert!(first["magic_key"] != second["magic_key"]);
     client.get(&webfinger).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_account_does_not_become_a_group_nor_a_group_an_account_unasked() {
+    let site = Site::set().await;
+    let made = site.put_alice().await;
+    let group = ALICE.replace("\"uri\"", "\"kind\":\"group\",\"uri\"");
+    let refused = site.ask("PUT", PATH, group.clone()).await.expect(409);
+    assert!(refused.text.starts_with("kind: ") && refused.text.contains("remove"), "{}", refused.text);
+    let read = json(&site.ask("GET", PATH, "").await.expect(200));
+    assert_eq!((&read["kind"], &read["magic_key"]), (&"person".into(), &made["magic_key"]));
+    site.ask("DELETE", PATH, "").await.expect(204);
+    assert_eq!(json(&site.ask("PUT", PATH, group).await.expect(201))["magic_key"], Value::Null);
+    let refused = site.ask("PUT", PATH, ALICE).await.expect(409);
+    assert!(refused.text.starts_with("kind: "), "{}", refused.text);
+    assert_eq!(json(&site.ask("GET", PATH, "").await.expect(200))["kind"], "group");
+}
+
+#[tokio::test]
+async fn a_group_that_is_removed_and_made_again_has_no_members() {
+    let mut site = Site::set().await;
+    let group = r#"{"kind":"group","uri":"https://alice.example/group/3","members":"asked"}"#;
+    let (path, members) = ("/accounts/gardeners@alice.example", "/accounts/gardeners@alice.example/members");
+    site.ask("PUT", path, group).await.expect(201);
+    site.ask("PUT", &format!("{members}/https://bob.example/user/1"), "").await.expect(204);
+    site.ask("DELETE", path, "").await.expect(204);
+    site.ask("PUT", &format!("{members}/https://bob.example/user/1"), "").await.expect(410);
+    site.stage.hub.kill_9();
+    site.stage.hub.restart().await;
+    site.ask("PUT", path, group).await.expect(201);
+    let listed = json(&site.ask("GET", members, "").await.expect(200));
+    assert_eq!(listed["members"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_site_is_told_of_its_accounts_page_by_page_and_of_no_secret() {
+    let site = Site::set().await;
+    let empty = json(&site.ask("GET", "/accounts", "").await.expect(200));
+    assert_eq!(empty, serde_json::json!({"accounts": [], "next": null}));
+    site.put_alice().await;
+    let group =
+        r#"{"kind":"group","uri":"https://alice.example/group/3","members":"asked","secret":"hush-hush"}"#;
+    for nick in ["gardeners", "gone"] {
+        let body = group.replace("group/3", nick);
+        site.ask("PUT", &format!("/accounts/{nick}@alice.example"), body).await.expect(201);
+    }
+    site.ask("DELETE", "/accounts/gone@alice.example", "").await.expect(204);
+    let answer = site.ask("GET", "/accounts", "").await.expect(200);
+    assert!(!answer.text.contains("hush"), "{}", answer.text);
+    let listed = json(&answer);
+    let mut names: Vec<_> =
+        listed["accounts"].as_array().unwrap().iter().map(|one| one["account"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["acct:alice@alice.example", "acct:gardeners@alice.example"]);
+    assert_eq!(listed["next"], Value::Null);
+    let alice = listed["accounts"].as_array().unwrap().iter().find(|one| one["kind"] == "person").unwrap();
+    assert_eq!(alice["endpoint"], site.stage.hub.at("/salmon/alice@alice.example"));
+    assert_eq!(alice["uri"], "https://alice.example/user/7");
+    let behind = json(&site.ask("GET", &format!("/accounts?after={}", "f".repeat(32)), "").await.expect(200));
+    assert_eq!(behind["accounts"], serde_json::json!([]));
+    site.ask("GET", "/accounts?after=alice", "").await.expect(400);
 }
 
 #[tokio::test]

@@ -37,6 +37,9 @@ async fn what_a_member_says_reaches_the_subscribers_of_the_group_and_what_a_stra
         "/salmon/gardeners@alice.example\"/>".to_owned(),
         format!("<link rel=\"self\" type=\"application/atom+xml\" href=\"{FEED}\"/>"),
         format!("<uri>{GROUP}</uri>"),
+        "<email>gardeners@alice.example</email>".to_owned(),
+        "<poco:preferredUsername>gardeners</poco:preferredUsername>".to_owned(),
+        "<poco:displayName>gardeners</poco:displayName>".to_owned(),
         taken.to_owned(),
     ] {
         assert!(feed.text.contains(&part), "{part} in {}", feed.text);
@@ -93,4 +96,22 @@ async fn a_group_whose_list_the_site_keeps_decides_as_well_and_has_no_feed_here(
     scene.slap("gardeners", fixture("verbs/bob-join.env.xml")).await.expect(200);
     let url = scene.stage.hub.at("/groups/gardeners@alice.example.atom");
     scene.stage.hub.client().get(&url).await.expect(404);
+}
+
+#[tokio::test]
+async fn an_older_version_of_a_post_that_comes_late_does_not_take_the_place_of_the_newer() {
+    let scene = Scene::set(|_| vec![gardeners(None, Some(Membership::Open))]).await;
+    scene.slap("gardeners", fixture("verbs/bob-join.env.xml")).await.expect(200);
+    let url = scene.stage.hub.at("/groups/gardeners@alice.example.atom");
+    let version = |updated: &str| {
+        let rest = format!("<updated>{updated}</updated><link rel=\"mentioned\" href=\"{GROUP}\"/>");
+        Author::bob().signs("http://activitystrea.ms/schema/1.0/post", "tag:b3", &rest)
+    };
+    // One of the future, by its own account, counts from when it came.
+    for (sent, there) in [(2022, 2022), (2021, 2022), (2023, 2023), (9999, 9999), (2024, 9999)] {
+        scene.slap("gardeners", version(&format!("{sent}-03-01T12:00:00Z"))).await.expect(200);
+        let feed = scene.stage.hub.client().get(&url).await.expect(200).text;
+        assert!(feed.contains(&format!("<updated>{there}-03-01T12:00:00Z</updated>")), "{sent}: {feed}");
+        assert_eq!(feed.matches("<entry").count(), 1, "{feed}");
+    }
 }

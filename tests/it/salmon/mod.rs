@@ -6,6 +6,7 @@ mod answers;
 mod attacks;
 mod doubts;
 mod groups;
+mod saved;
 mod scene;
 mod sending;
 mod serving;

@@ -8,7 +8,7 @@ use hubbub::{
     protocol::{NameId, Secret},
     salmon::{Descriptor, Identity, PrivateKey, seal},
     store::{
-        Account, AccountKind, Commit, ForwardMode, KnownDescriptor, Membership, RelayRecord, Store,
+        Account, AccountKind, Commit, ForwardMode, KnownDescriptor, Life, Membership, RelayRecord, Store,
         StoreOptions,
     },
 };
@@ -148,6 +148,7 @@ fn account(nick: &str, path: &str, page: &str) -> Account {
         blocked: Vec::new(),
         members: None,
         removed_at: None,
+        life: Life::default(),
     }
 }
 
