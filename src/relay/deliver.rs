@@ -52,7 +52,7 @@ pub(super) struct Trying<'a> {
     slap: &'a OutgoingSlap,
     key: TargetKey,
     to: &'a str,
-    /// Nothing was sent to it before.
+    /// Nothing was sent to it before, though it may have been looked up in vain.
     is_first: bool,
     /// Held until what came of it is on disk.
     turn: Option<Turn<'a>>,
@@ -68,7 +68,7 @@ impl<'a> Trying<'a> {
         key: TargetKey,
         target: &'a SlapTarget,
     ) -> Self {
-        let (is_first, endpoint) = (target.tries.is_empty(), target.endpoint.clone());
+        let (is_first, endpoint) = (target.endpoint.is_none(), target.endpoint.clone());
         Self { relay, slap, key, to: &target.to, is_first, turn: None, endpoint, tries: Vec::new() }
     }
 

@@ -96,7 +96,9 @@ impl Relay {
             Heard::Crowded => {
                 let due_at = now.after(self.parts.random.jitter(CROWDED, 0.5));
                 let commit = kept(first, target, is_news);
-                return self.wait_outward(first, LaneState { due_at, ..state }, commit).await;
+                self.wait_outward(first, LaneState { due_at, ..state }, commit).await?;
+                self.slap_news.notify_waiters();
+                return Ok(());
             }
             // What waited behind others for all of its time is tried once: the next that may be sent there is it.
             Heard::Down { host, until } if !is_late || target.tries.is_empty() => {
@@ -106,6 +108,7 @@ impl Relay {
                 if self.peers.is_open_to_all(host.as_str(), self.parts.clock.now()) {
                     self.slap_poke.early(until);
                 }
+                self.slap_news.notify_waiters();
                 return Ok(());
             }
             Heard::Same(other) => {

@@ -66,7 +66,11 @@ impl Relay {
     /// Takes out whatever there is of an account that is removed.
     pub(super) async fn clear(&self, id: NameId) -> Result<(), StoreError> {
         let store = &self.parts.store;
+        if !store.account(id)?.is_some_and(|account| account.is_half_removed()) {
+            return Ok(());
+        }
         let _one_at_a_time = self.clearing.lock().await;
+        // Somebody else may have done it while this one waited.
         let Some(account) = store.account(id)?.filter(Account::is_half_removed) else { return Ok(()) };
         // Whoever found it alive has committed when this is through, and everybody else finds it removed.
         store.lane_locks().pass().await;

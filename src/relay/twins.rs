@@ -61,20 +61,16 @@ impl Relay {
         key: TargetKey,
         to: &str,
     ) -> Result<Result<Turn<'_>, u16>, StoreError> {
-        let turn = self.first_tries.begin(key);
+        let (turn, slap) = (self.first_tries.begin(key), key.0);
         let (store, to) = (&self.parts.store, to.to_owned());
         let twins = store.read(move |store| twins(store, key, &to)).await?;
         for twin in twins {
-            let key = (key.0, twin);
-            if turn.is_behind(key) {
+            if turn.is_behind((slap, twin)) {
                 return Ok(Err(twin));
             }
-            let is_begun = |state: Option<_>| {
-                state.is_some_and(|one: crate::store::SlapTarget| {
-                    !one.tries.is_empty() && one.same_as.is_none()
-                })
-            };
-            if is_begun(store.target(key.0, key.1)?) {
+            // It has been sent something, whatever came of it.
+            let other = store.readable(store.target(slap, twin))?;
+            if other.is_some_and(|other| other.endpoint.is_some() && other.same_as.is_none()) {
                 return Ok(Err(twin));
             }
         }

@@ -214,12 +214,29 @@ async fn who_turns_out_to_be_somebody_else_of_the_same_entry_is_not_sent_it_agai
     assert_eq!(scene.store.count_out_queue().unwrap(), 0);
     let states = scene.states(slap).await;
     assert!(states.iter().all(|state| *state == ("delivered".to_owned(), 1)), "{states:?}");
+}
 
-    // One after the other, and after a failure.
-    scene.world.gives("bob.example", status(503));
-    let first = scene.send(2, &[BOB]).await;
+#[tokio::test]
+async fn nor_is_who_could_not_be_looked_up_before_the_other_was_sent_it() {
+    let scene = Scene::set().await;
+    let all = jrd(BOB, &[USER], ENDPOINT);
+    let finger = "https://bob.example/.well-known/webfinger?resource=acct%3Abob%40bob.example";
+    scene.world.says(finger, &all);
+    let meta = "https://bob.example/.well-known/host-meta";
+    scene.world.gives(meta, Err(SendError::Connect));
+    let slap = scene.send(1, &[USER, BOB]).await;
     scene.turn().await;
-    assert_eq!(scene.states(first).await, [queued(1)]);
+    assert_eq!(scene.states(slap).await, [queued(1), ("delivered".to_owned(), 1)]);
+    scene.world.says(meta, r#"{"links":[{"rel":"lrdd","template":"https://bob.example/xrd?uri={uri}"}]}"#);
+    scene.world.says("https://bob.example/xrd?uri=https%3A%2F%2Fbob.example%2Fuser%2F1", &all);
+    scene.clock.advance(Duration::from_mins(10));
+    scene.turn().await;
+    let view = scene.view(slap).await;
+    assert_eq!(
+        (&view["targets"][0]["state"], &view["targets"][0]["same_as"]),
+        (&"delivered".into(), &BOB.into())
+    );
+    assert_eq!(scene.world.asked(), [ENDPOINT]);
 }
 
 fn inbox_slap(received_at: Timestamp) -> crate::store::InboxSlap {

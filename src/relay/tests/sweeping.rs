@@ -72,12 +72,13 @@ async fn the_sweep_goes_round_each_hour_until_the_stop() {
         tokio::time::sleep(Duration::from_mins(10)).await;
         assert!(scene.store.seen(id(ALICE), [1; 16]).unwrap().is_some());
         scene.clock.advance(SalmonConfig::default().remember_posts + Duration::from_hours(1));
-        while scene.store.outgoing(slap).unwrap().is_some() {
+        for _ in 0..9 {
             tokio::time::sleep(Duration::from_mins(1)).await;
         }
         stop.cancel();
     };
     let (swept, ()) = tokio::join!(Arc::clone(&scene.relay).sweep(stop.clone()), until);
     swept.unwrap();
+    assert!(scene.store.outgoing(slap).unwrap().is_none());
     assert!(scene.store.seen(id(ALICE), [1; 16]).unwrap().is_none());
 }
