@@ -53,7 +53,7 @@ async fn kept_it_shows_its_pages_until_it_is_interrupted() {
         (format!("{garden}/"), vec!["Alice", "Dora", "Gardeners"]),
         (format!("{garden}/alice"), vec!["Who wants tomatoes?", "<b>favorite</b> by acct:bob@", "I do!"]),
         (format!("{garden}/gardeners"), vec!["Members", "acct:bob@", "acct:dora@"]),
-        (format!("{garden}/dora"), vec!["Reads gardeners", "Who has spare trays?"]),
+        (format!("{garden}/dora"), vec!["Reads Gardeners", "Who has spare trays?"]),
         (format!("{harbour}/bob"), vec!["Reads Alice (no longer)", "Who wants tomatoes?"]),
         (format!("{harbour}/carol"), vec!["Reads Alice", "The beans are next."]),
         (format!("{garden}/alice.atom"), vec!["rel=\"hub\"", "rel=\"salmon\"", "activity:verb"]),
