@@ -280,7 +280,7 @@ mod tests {
             (b"e", "its lane is missing", 1),
             (b"t", "what waits there is missing", 2),
             (b"t", "some of its targets are missing", 2),
-            (b"u", "its slap is missing", 1),
+            (b"u", "its slap is missing", 2),
             // A key, a lane, a doubt, a slap, a member and a post.
             (b"a", "table account-keys, key 6b", 6),
             (b"a", "there is no account", 6),

@@ -52,7 +52,8 @@ fn signed(nick: &str) -> RelayRecord {
     let RelayRecord::AccountPut(id, account) = account(nick) else { unreachable!() };
     let secret = Some(Secret::new(b"k\xfey".to_vec()).unwrap());
     let callback = Some("http://127.0.0.1/salmon".to_owned());
-    RelayRecord::AccountPut(id, Account { callback, secret, ..account })
+    let life = Life { made_at: at(50), is_cleared: false };
+    RelayRecord::AccountPut(id, Account { callback, secret, life, ..account })
 }
 
 fn key(nick: &str) -> RelayRecord {
@@ -111,6 +112,19 @@ fn target(slap: SlapId, index: u16) -> RelayRecord {
     RelayRecord::TargetPut { slap, index, target }
 }
 
+/// Another name of the one before.
+fn twin(slap: SlapId, index: u16) -> RelayRecord {
+    let target = SlapTarget {
+        to: "https://peer.example/bob".to_owned(),
+        lane: LANE,
+        endpoint: None,
+        state: TargetState::Queued,
+        tries: Vec::new(),
+        same_as: Some(0),
+    };
+    RelayRecord::TargetPut { slap, index, target }
+}
+
 fn queued(lane: LaneId, seq: u64, slap: SlapId, index: u16) -> RelayRecord {
     RelayRecord::OutQueuePut { lane, seq, slap, index }
 }
@@ -154,8 +168,9 @@ pub(in crate::store) fn everything() -> Vec<RelayRecord> {
         waiting(alice, LANE, 3),
         RelayRecord::LanePut { account: alice, lane: LANE, state: goes_on(300), was: None },
         RelayRecord::DoubtPut { id: [0xd0; 16], doubt: doubt(alice), was: None },
-        outgoing("alice", SLAP, 1),
+        outgoing("alice", SLAP, 2),
         target(SLAP, 0),
+        twin(SLAP, 1),
         queued(LANE, 4, SLAP, 0),
         RelayRecord::OutLanePut { lane: LANE, state: goes_on(400), was: None },
         RelayRecord::MemberPut { group, id: NameId::of("acct:bob@peer.example"), member },
