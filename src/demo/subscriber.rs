@@ -46,7 +46,7 @@ impl Subscription {
 }
 
 impl Site {
-    /// Somebody wants what is new in a feed: asks its hub, and returns the subscription's id when the hub has accepted.
+    /// Somebody wants what is new in a feed: asks its hub, and returns the subscription's id when the hub has verified it.
     pub(super) async fn subscribe(&self, reader: &'static str, to: &Contact) -> Result<String> {
         let subscription = Subscription {
             reader,
@@ -83,7 +83,9 @@ impl Site {
             callback: format!("http://{}/push/{}", self.domain, subscription.id),
             secret,
             lease_seconds: None,
-            verify: Some(VerifyMode::Async),
+            // While this waits: what is posted as soon as we have confirmed would be before the hub has noted that, and
+            // a ping for a feed that nobody wants comes to nothing.
+            verify: Some(VerifyMode::Sync),
             verify_token: None,
         };
         let hub = Hub::at(subscription.hub.parse()?)?;
