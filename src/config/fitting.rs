@@ -21,6 +21,8 @@ impl Config {
             self.delivery.concurrency,
             self.delivery.concurrency,
             self.verification.concurrency,
+            // As many may have turned out to be slow, and left their room to others.
+            self.fetch.concurrency,
             self.fetch.concurrency,
             // Not instead of the connection that the name is for: whoever wanted that may have given up long ago.
             self.network.lookups,
@@ -63,11 +65,11 @@ mod tests {
             let mut config = Config::default();
             assert!(config.fit(files));
             let (server, delivery) = (config.server.max_connections, config.delivery.concurrency);
-            let others = config.verification.concurrency + config.fetch.concurrency;
+            let others = config.verification.concurrency + 2 * config.fetch.concurrency;
             let open = 2 * (2 * server + delivery + config.network.lookups) + others;
             assert!(server >= 1 && delivery >= 1 && config.fetch.concurrency >= 1, "{files}");
             // At least one of each, whatever its share.
-            let most = files.saturating_sub(RESERVED) + 10;
+            let most = files.saturating_sub(RESERVED) + 11;
             assert!(u64::try_from(open).unwrap() <= most, "{files}: {open}");
             assert!(config.hosts.connections <= delivery);
         }

@@ -35,7 +35,7 @@ pub struct FetchConfig {
     pub coalesce: Duration,
     /// The most readers that the callbacks of one host may claim to stand for together (D19); 0 counts none.
     pub readers_per_host: u64,
-    /// Fetches under way at once.
+    /// Fetches under way at once; as many again may have turned out to be slow.
     pub concurrency: usize,
 }
 

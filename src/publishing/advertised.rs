@@ -38,7 +38,8 @@ impl Publishing {
         let Ok(permit) = timeout(patience, self.parts.lanes.enter(host.as_str())).await else {
             return Ok(Advertised::Busy);
         };
-        Ok(match self.look_in_time(topic, Asking::default(), None, permit).await {
+        let (look, _room) = self.look_in_time(topic, Asking::default(), None, permit).await;
+        Ok(match look {
             Look::Body(page) => {
                 if self.is_named(topic, page).await? {
                     Advertised::Here

@@ -1,4 +1,7 @@
 //! One look at a topic: conditional, redirects hop by hop, every hop through the guard (F01-F03, F07, F08, X01).
+//!
+//! A look that turns out to be slow leaves its room to others, and goes on among the slow ones as long as there is room
+//! among them: a few dozen sites that never answer would else have all fetches there may be (promise 3).
 
 use bytes::Bytes;
 use http::{
@@ -8,8 +11,13 @@ use http::{
         LOCATION, USER_AGENT,
     },
 };
-use tokio::time::timeout;
+use tokio::{
+    pin,
+    time::{Instant, timeout, timeout_at},
+};
 use url::Url;
+
+use std::time::Duration;
 
 use super::Publishing;
 use crate::{
@@ -17,6 +25,9 @@ use crate::{
     protocol::{self, HostKey, TopicUrl},
     store::Validators,
 };
+
+/// How long a look may take before it counts as slow.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 const SUBSCRIBERS: HeaderName = HeaderName::from_static("x-hub-subscribers");
 
@@ -47,8 +58,50 @@ pub(super) enum Failure {
     /// A try like any other: the host that redirects was asked, and is not to be asked in a hurry.
     #[error("the host that it redirects to has as many fetches under way as it may")]
     Crowded,
+    /// The same: how many are slow is not this topic's fault alone.
+    #[error("no answer yet, and so many others are slow that it is not waited for any longer")]
+    Slow,
     #[error(transparent)]
     Send(SendError),
+}
+
+/// The right to a look, and what it was found to be.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// None between two hosts.
+    permit: Option<Permit>,
+    patience: Instant,
+    is_aside: bool,
+}
+
+impl Room {
+    fn new(permit: Permit) -> Self {
+        let now = Instant::now();
+        Self { permit: Some(permit), patience: now.checked_add(PATIENCE).unwrap_or(now), is_aside: false }
+    }
+
+    /// Leaves for another host, where a look begins like any other.
+    fn moves(&mut self, enter: impl FnOnce() -> Option<Permit>) -> bool {
+        self.permit = None;
+        self.permit = enter();
+        self.is_aside = false;
+        self.permit.is_some()
+    }
+
+    /// Waits for an answer, among the slow ones from the end of the patience on; `None` where these have no room.
+    pub(super) async fn wait<T>(&mut self, answer: impl Future<Output = T>) -> Option<T> {
+        pin!(answer);
+        if !self.is_aside {
+            if let Ok(in_time) = timeout_at(self.patience, answer.as_mut()).await {
+                return Some(in_time);
+            }
+            if !self.permit.as_mut().is_some_and(Permit::stand_aside) {
+                return None;
+            }
+            self.is_aside = true;
+        }
+        Some(answer.await)
+    }
 }
 
 /// For whom and why a topic is asked.
@@ -71,34 +124,38 @@ pub(super) struct Page {
 }
 
 impl Publishing {
-    /// A look with all its redirects within the time for a fetch (F11).
+    /// A look with all its redirects within the time for a fetch (F11), and the room for what it brought.
     pub(super) async fn look_in_time(
         &self,
         topic: &TopicUrl,
         asking: Asking,
         known: Option<&Validators>,
         permit: Permit,
-    ) -> Look {
-        let look = self.look(topic, asking, known, permit);
+    ) -> (Look, Room) {
+        let mut room = Room::new(permit);
+        let look = self.look(topic, asking, known, &mut room);
         let late = Look::Failed(Failure::Send(SendError::Timeout));
-        timeout(self.parts.fetch.timeout, look).await.unwrap_or(late)
+        let look = timeout(self.parts.fetch.timeout, look).await.unwrap_or(late);
+        (look, room)
     }
 
-    /// `permit` is one of the topic's host. Where a redirect leads to another one, that one's is needed instead: many
+    /// `room` is at the topic's host. Where a redirect leads to another one, that one's is needed instead: many
     /// hosts could else send their share of fetches to one.
     async fn look(
         &self,
         topic: &TopicUrl,
         asking: Asking,
         known: Option<&Validators>,
-        mut permit: Permit,
+        room: &mut Room,
     ) -> Look {
         let Ok(mut url) = Url::parse(topic.as_str()) else { return Look::Failed(Failure::Url) };
         let mut host = topic.host_key();
         for _hop in 0..=self.parts.fetch.redirects {
             let Ok(uri) = url.as_str().parse::<Uri>() else { return Look::Failed(Failure::Url) };
             let validators = known.filter(|known| known.url == url.as_str());
-            let answer = match self.parts.transport.send(self.request(uri, asking, validators)).await {
+            let answer = self.parts.transport.send(self.request(uri, asking, validators));
+            let Some(answer) = room.wait(answer).await else { return Look::Failed(Failure::Slow) };
+            let answer = match answer {
                 Ok(answer) => answer,
                 Err(SendError::TooLarge) => return Look::TooLarge,
                 Err(error) => return Look::Failed(Failure::Send(error)),
@@ -114,11 +171,10 @@ impl Publishing {
                     Some(next) => {
                         url = next;
                         if let Some(next) = HostKey::of(&url).filter(|next| *next != host) {
-                            drop(permit);
-                            let Some(entered) = self.parts.lanes.try_enter(next.as_str()) else {
+                            if !room.moves(|| self.parts.lanes.try_enter(next.as_str())) {
                                 return Look::Failed(Failure::Crowded);
-                            };
-                            (permit, host) = (entered, next);
+                            }
+                            host = next;
                         }
                     }
                     None => return Look::Failed(Failure::Location),

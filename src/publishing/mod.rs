@@ -29,6 +29,8 @@ use std::{
     time::Duration,
 };
 
+use std::thread::available_parallelism;
+
 use keep::PutDown;
 use tokio::sync::Semaphore;
 
@@ -78,13 +80,34 @@ pub struct Publishing {
     parts: Parts,
     /// When the fetch under way of a topic began.
     under_way: Mutex<HashMap<TopicId, Timestamp>>,
-    /// When the last fetch of a topic began, as long as that is within the window for coalescing pings.
-    looked: Mutex<HashMap<TopicId, Timestamp>>,
+    /// The windows of the last fetches, as long as they are open.
+    looked: Mutex<HashMap<TopicId, Window>>,
     put_down: Mutex<PutDown>,
     /// Room for fetches that wait for their host.
     waiting: Semaphore,
+    /// Large bodies that are read at once.
+    large: Semaphore,
     poke: Poke,
 }
+
+/// The time from the beginning of a fetch in which pings of its topic wait for each other (P05).
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    began: Timestamp,
+    span: Duration,
+}
+
+impl Window {
+    fn ends(self) -> Timestamp {
+        self.began.after(self.span)
+    }
+}
+
+/// What a topic may bring in a second, on average: else whoever has a feed of ten megabytes and pings without end would have
+/// a processor read it all the time.
+const OCTETS_A_SECOND: usize = 2 << 20;
+/// The longest window that comes of that.
+const LONGEST_WINDOW: Duration = Duration::from_mins(1);
 
 impl Publishing {
     pub fn new(parts: Parts) -> Arc<Self> {
@@ -92,6 +115,7 @@ impl Publishing {
         Arc::new(Self {
             parts,
             waiting: Semaphore::new(waiting.min(Semaphore::MAX_PERMITS)),
+            large: Semaphore::new(available_parallelism().map_or(1, usize::from).div_euclid(2).max(1)),
             under_way: Mutex::default(),
             looked: Mutex::default(),
             put_down: Mutex::default(),
@@ -115,7 +139,7 @@ impl Publishing {
         of_topic.copied().unwrap_or(self.parts.json_feed)
     }
 
-    fn looked(&self) -> std::sync::MutexGuard<'_, HashMap<TopicId, Timestamp>> {
+    fn looked(&self) -> std::sync::MutexGuard<'_, HashMap<TopicId, Window>> {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -123,13 +147,42 @@ impl Publishing {
     /// fetches within one window.
     fn began(&self, topic: TopicId, at: Timestamp) {
         self.under_way().insert(topic, at);
-        let over = at.before(self.parts.fetch.coalesce);
         let mut looked = self.looked();
-        looked.retain(|_, began| *began > over);
-        looked.insert(topic, at);
+        looked.retain(|_, window| window.ends() > at);
+        looked.insert(topic, Window { began: at, span: self.parts.fetch.coalesce });
+    }
+
+    /// The fetch that began last brought so many octets.
+    fn took(&self, topic: TopicId, octets: usize) {
+        if let Some(window) = self.looked().get_mut(&topic) {
+            window.span = window.span.max(worth(octets));
+        }
+    }
+
+    fn window(&self, topic: TopicId) -> Option<Window> {
+        self.looked().get(&topic).copied()
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<TopicId, Timestamp>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long a topic rests after so many octets.
+fn worth(octets: usize) -> Duration {
+    let millis = octets.saturating_mul(1000).div_euclid(OCTETS_A_SECOND);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)).min(LONGEST_WINDOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p05_who_brings_much_rests_for_long() {
+        let seconds = |octets: usize| worth(octets).as_secs_f64();
+        assert!((seconds(10 << 20) - 5.0).abs() < f64::EPSILON);
+        assert!(worth(64 << 10) < FetchConfig::default().coalesce, "most feeds");
+        assert_eq!(worth(usize::MAX), LONGEST_WINDOW);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Publishing;
+use super::{Publishing, Window};
 use crate::{
     clock::Timestamp,
     protocol::{TopicId, TopicUrl},
@@ -80,9 +80,11 @@ impl Publishing {
         let now = self.parts.clock.now();
         let began = self.under_way().get(&topic).copied();
         let pending = self.pending(topic)?;
-        let window = self.parts.fetch.coalesce;
-        let open_at = self.looked().get(&topic).map_or(now, |last| last.after(window));
-        let Some(due_at) = due(now, began, open_at, pending.as_ref(), window) else {
+        let coalesce = self.parts.fetch.coalesce;
+        let last = self.window(topic);
+        let open_at = last.map_or(now, Window::ends);
+        let longest = last.map_or(coalesce, |last| last.span);
+        let Some(due_at) = due(now, began, open_at, pending.as_ref(), coalesce, longest) else {
             if !commit.is_empty() {
                 return store.commit(commit).await;
             }
@@ -156,19 +158,20 @@ pub(super) fn spelling(store: &Store, topic: TopicId, subscribed: TopicUrl) -> R
     Ok(first.filter(|first| first.id() == topic).unwrap_or(subscribed))
 }
 
-/// When a topic that is pinged now is fetched, not before `open_at`, when the window of its last fetch ends; `None` where
-/// what is on disk answers the ping already. Pure.
+/// When a topic that is pinged now is fetched, not before `open_at`, when the window of its last fetch ends, which is
+/// so long at most; `None` where what is on disk answers the ping already. Pure.
 fn due(
     now: Timestamp,
     began: Option<Timestamp>,
     open_at: Timestamp,
     pending: Option<&PendingFetch>,
     coalesce: Duration,
+    longest: Duration,
 ) -> Option<Timestamp> {
     // The first ping of a burst is fetched at once; the next ones wait out the window together (P05, P08). It is the
     // window of the last fetch, whatever that found: a page that differs each time would else be fetched without end. And
     // it is one window at most: a clock that was set back would else keep the topic waiting until it is that late again.
-    let latest = now.after(coalesce);
+    let latest = now.after(longest.max(coalesce));
     let due_at = now.max(open_at).min(latest);
     let Some(pending) = pending else { return Some(due_at) };
     let due_at = due_at.max(pending.pinged_at.after(coalesce)).min(latest);
@@ -202,7 +205,7 @@ mod tests {
         let quick = PendingFetch { is_poll: true, ..pending(1005, 1006) };
         for began in [None, Some(at(1000))] {
             for poll in [&next, &quick] {
-                let due = due(at(1010), began, at(0), Some(poll), WINDOW);
+                let due = due(at(1010), began, at(0), Some(poll), WINDOW, WINDOW);
                 assert_eq!(due, Some(at(1505)), "{began:?} {poll:?}");
             }
         }
@@ -210,50 +213,60 @@ mod tests {
 
     #[test]
     fn the_first_ping_is_fetched_at_once() {
-        assert_eq!(due(at(1000), None, at(0), None, WINDOW), Some(at(1000)));
+        assert_eq!(due(at(1000), None, at(0), None, WINDOW, WINDOW), Some(at(1000)));
     }
 
     #[test]
     fn p11_a_ping_right_after_a_fetch_waits_out_the_window_of_that_fetch() {
-        assert_eq!(due(at(1010), None, at(1500), None, WINDOW), Some(at(1500)));
-        assert_eq!(due(at(1500), None, at(1500), None, WINDOW), Some(at(1500)));
+        assert_eq!(due(at(1010), None, at(1500), None, WINDOW, WINDOW), Some(at(1500)));
+        assert_eq!(due(at(1500), None, at(1500), None, WINDOW, WINDOW), Some(at(1500)));
+    }
+
+    #[test]
+    fn p05_a_ping_waits_out_the_window_of_a_large_feed() {
+        let (window, end) = (Duration::from_secs(10), at(11_000));
+        assert_eq!(due(at(1500), None, end, None, WINDOW, window), Some(end));
+        assert_eq!(due(at(1500), None, at(86_400_000), None, WINDOW, window), Some(at(11_500)), "set back");
     }
 
     #[test]
     fn p05_a_clock_that_was_set_back_keeps_no_ping_waiting() {
         let day = 86_400_000;
-        assert_eq!(due(at(1000), None, at(day), None, WINDOW), Some(at(1500)));
-        assert_eq!(due(at(1000), None, at(0), Some(&pending(day, day)), WINDOW), Some(at(1500)));
+        assert_eq!(due(at(1000), None, at(day), None, WINDOW, WINDOW), Some(at(1500)));
+        assert_eq!(due(at(1000), None, at(0), Some(&pending(day, day)), WINDOW, WINDOW), Some(at(1500)));
         // During a fetch, and with one that waits for it to end.
-        assert_eq!(due(at(1000), Some(at(day)), at(day), Some(&pending(day, day)), WINDOW), Some(at(1500)));
+        assert_eq!(
+            due(at(1000), Some(at(day)), at(day), Some(&pending(day, day)), WINDOW, WINDOW),
+            Some(at(1500))
+        );
     }
 
     #[test]
     fn a_ping_that_waits_already_needs_nothing_written() {
-        assert_eq!(due(at(1000), None, at(0), Some(&pending(990, 990)), WINDOW), None);
+        assert_eq!(due(at(1000), None, at(0), Some(&pending(990, 990)), WINDOW, WINDOW), None);
     }
 
     #[test]
     fn a_ping_during_a_fetch_sets_one_again_flag() {
         let fetching = pending(1000, 1000);
-        assert_eq!(due(at(1100), Some(at(1000)), at(0), Some(&fetching), WINDOW), Some(at(1500)));
+        assert_eq!(due(at(1100), Some(at(1000)), at(0), Some(&fetching), WINDOW, WINDOW), Some(at(1500)));
         let flagged = pending(1100, 1500);
-        assert_eq!(due(at(1200), Some(at(1000)), at(0), Some(&flagged), WINDOW), None);
+        assert_eq!(due(at(1200), Some(at(1000)), at(0), Some(&flagged), WINDOW, WINDOW), None);
     }
 
     #[test]
     fn f17_a_ping_is_more_than_the_poll_that_is_due() {
         let poll = PendingFetch { is_poll: true, ..pending(1000, 1000) };
-        assert_eq!(due(at(9000), None, at(0), Some(&poll), WINDOW), Some(at(9000)));
+        assert_eq!(due(at(9000), None, at(0), Some(&poll), WINDOW, WINDOW), Some(at(9000)));
     }
 
     #[test]
     fn a_ping_hastens_what_waits_for_another_look_or_for_a_retry() {
         let looking = PendingFetch { looks: 1, ..pending(1000, 31_000) };
-        assert_eq!(due(at(9000), None, at(0), Some(&looking), WINDOW), Some(at(9000)));
+        assert_eq!(due(at(9000), None, at(0), Some(&looking), WINDOW, WINDOW), Some(at(9000)));
         let failing = PendingFetch { attempts: 2, ..pending(1000, 61_000) };
         assert_eq!(
-            due(at(1100), None, at(0), Some(&failing), WINDOW),
+            due(at(1100), None, at(0), Some(&failing), WINDOW, WINDOW),
             Some(at(1500)),
             "but no faster than the window"
         );

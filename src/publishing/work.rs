@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::{sync::SemaphorePermit, time::timeout};
 use tracing::warn;
 
 use super::{
     Publishing,
-    fetch::{Asking, Failure, Look},
+    fetch::{Asking, Failure, Look, Room},
     keep::{Brought, Kept},
     news::{self, Known},
     ping::spelling,
@@ -30,6 +30,8 @@ const READERS: usize = 1000;
 /// cost more.
 const FEW: usize = 32;
 const SMALL: usize = 16 << 10;
+/// What is larger takes a processor for a while.
+const LARGE: usize = 256 << 10;
 /// The pauses of a fetch whose host is busy with others. The shortest is about what a few fetches take.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -102,8 +104,11 @@ impl Publishing {
         let readers = readers(store, topic, counted)?;
         let asking = Asking { readers, is_pinged: !fetch.is_poll };
         let validators = known.as_ref().map(|topic| &topic.validators);
-        let look = self.look_in_time(&fetch.url, asking, validators, permit).await;
+        let (look, mut room) = self.look_in_time(&fetch.url, asking, validators, permit).await;
+        self.took(topic, self.octets(&look));
+        let look = self.take_turn(look, &mut room).await;
         let (ended, brought) = self.read(topic, &fetch, known.clone(), look).await?;
+        drop(room);
         let held = store.topic_locks().write(topic.as_bytes()).await;
         let Some(current) = self.pending(topic)? else { return Ok(()) };
         let mut commit = Commit::new();
@@ -119,7 +124,7 @@ impl Publishing {
         let next = if current.pinged_at > began {
             // Pinged while it was fetched: that ping is not answered yet. The window of this fetch is no longer where the
             // clock was set back.
-            let window = self.parts.fetch.coalesce;
+            let window = self.window(topic).map_or(self.parts.fetch.coalesce, |window| window.span);
             let due_at = now.max(began.after(window)).min(now.after(window));
             Some(PendingFetch { due_at, ..current.clone() })
         } else {
@@ -206,13 +211,34 @@ impl Publishing {
         Ok(())
     }
 
+    /// What is large is read when there is room for it, which leaves half of the machine to all others. Whoever has no turn
+    /// and no room to wait for it comes again.
+    async fn take_turn<'a>(&'a self, look: Look, room: &mut Room) -> (Look, Option<SemaphorePermit<'a>>) {
+        if !matches!(&look, Look::Body(page) if page.body.len() > LARGE) {
+            return (look, None);
+        }
+        match room.wait(self.large.acquire()).await {
+            Some(turn) => (look, turn.ok()),
+            None => (Look::Failed(Failure::Slow), None),
+        }
+    }
+
+    /// How much a look took from the site.
+    fn octets(&self, look: &Look) -> usize {
+        match look {
+            Look::Body(page) => page.body.len(),
+            Look::TooLarge => self.parts.fetch.max_bytes,
+            Look::Unchanged | Look::Failed(_) => 0,
+        }
+    }
+
     /// Diffs what was fetched, on a thread that may take its time.
     async fn read(
         self: &Arc<Self>,
         topic: TopicId,
         fetch: &PendingFetch,
         known: Option<Topic>,
-        look: Look,
+        (look, _turn): (Look, Option<SemaphorePermit<'_>>),
     ) -> Result<(Ended, Option<Box<Brought>>), StoreError> {
         let count = |fetched| self.parts.metrics.fetches.add(fetched);
         let url = fetch.url.clone();
@@ -270,7 +296,7 @@ impl Publishing {
                 let is_refused = matches!(reason, Failure::Send(SendError::Refused(_)));
                 count(if is_refused { Fetched::Refused } else { Fetched::Failed });
                 warn!(topic = fetch.url.as_str(), %reason, attempts = fetch.attempts, "fetch failed");
-                let is_crowded = matches!(reason, Failure::Crowded);
+                let is_crowded = matches!(reason, Failure::Crowded | Failure::Slow);
                 Ok((if is_crowded { Ended::Crowded } else { Ended::Failed }, None))
             }
         }

@@ -98,6 +98,23 @@ async fn depth_length_and_entities_are_just_content() {
     siege.ends("depth, length, entities", PARSED_OF_THIRTY).await;
 }
 
+/// Else whoever has ten megabytes and pings without end would have a processor take them apart all the time.
+#[tokio::test]
+async fn a_large_feed_that_is_pinged_without_end_is_fetched_now_and_then() {
+    let mut siege = Siege::lay_with(settings()).await;
+    let (topic, callback) = set(&siege, "/large").await;
+    let noise = "noise ".repeat((9 << 20) / 6);
+    publish(&siege, &topic, "text/plain", &noise).await;
+    callback.delivered(1).await;
+    // More than ten windows of a small one, and less than one of this.
+    for _ in 0..10 {
+        siege.stage.ping(&topic).await;
+        siege.goes_on().await;
+    }
+    assert!(topic.fetches().len() <= 2, "{} fetches", topic.fetches().len());
+    siege.ends("a large feed that is pinged without end", PARSED).await;
+}
+
 /// It is something else each time it is looked at, and what it says it is has nothing to do with that.
 #[tokio::test]
 async fn a_topic_that_is_something_else_each_time_is_delivered_each_time() {

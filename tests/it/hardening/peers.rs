@@ -60,6 +60,33 @@ async fn whoever_gives_no_answer_as_a_topic_has_no_news() {
     siege.ends("no answer from a topic", SMALL).await;
 }
 
+/// However many topics there are that never answer: the room for fetches is not theirs.
+#[tokio::test]
+async fn topics_that_never_answer_leave_their_room_to_others() {
+    let settings = Siege::settings()
+        .with("fetch", "timeout", "60s")
+        .with("fetch", "concurrency", 4)
+        // None of those that are under way ends by itself.
+        .with("server", "stop_within", "1s");
+    let mut siege = Siege::lay_with(settings).await;
+    let callback = siege.stage.subscriber.callback("/rogues");
+    let mut rogues = Vec::new();
+    let mut pings = Form::default().with("hub.mode", "publish");
+    for deed in [Deed::Silence, Deed::Deafness, Deed::Drip].into_iter().cycle().take(12) {
+        let rogue = Rogue::start(deed).await;
+        let url = rogue.url("/feed");
+        siege.stage.accept_sync(&Form::intent("subscribe", &url, &callback.url())).await;
+        pings = pings.with("hub.url", url);
+        rogues.push(rogue);
+    }
+    siege.stage.hub.post(&pings).await.expect(204);
+    for rogue in &rogues {
+        rogue.met(1).await;
+    }
+    siege.goes_on().await;
+    siege.ends("topics that never answer", SMALL).await;
+}
+
 /// And when one of them comes to its senses, it has everything.
 #[tokio::test]
 async fn whoever_gives_no_answer_to_a_delivery_is_tried_again_and_delays_nobody() {
