@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     /// As in `[delivery]` and `[hosts]`, if they are not to stay as they are shipped.
     pub(crate) retry: Vec<String>,
     pub(crate) breaker_pause: Option<String>,
+    /// As in `[fetch]`, if pings of one topic are to wait for each other longer than a moment.
+    pub(crate) coalesce: Option<String>,
     /// Hosts whose certificates are not looked at.
     pub(crate) self_signed_hosts: Vec<String>,
 }
@@ -209,7 +211,7 @@ impl Settings {
              concurrency = 256\n\
              delay = \"0s\"\n\
              [fetch]\n\
-             coalesce = \"1ms\"\n\
+             coalesce = \"{coalesce}\"\n\
              {retry}\
              [network]\n\
              allow = [\"127.0.0.0/8\"]\n\
@@ -219,6 +221,7 @@ impl Settings {
              filter = \"warn\"\n",
             pending = self.pending.max(10_000),
             connections = self.connections,
+            coalesce = self.coalesce.as_deref().unwrap_or("1ms"),
             hosts = quoted(&self.self_signed_hosts),
         )
     }

@@ -19,6 +19,7 @@ mod process;
 mod progress;
 mod raw;
 mod report;
+mod rogues;
 mod round;
 mod scenarios;
 mod signing;
@@ -56,6 +57,9 @@ enum Role {
     /// All the subscribers: answers verifications, counts deliveries (started by the run)
     #[command(hide = true)]
     Sink(sink::Options),
+    /// Topics that are none (started by the run)
+    #[command(hide = true)]
+    Rogues(rogues::Options),
     /// The limit: posts signed bodies and nothing else (started by the run)
     #[command(hide = true)]
     Raw(raw::Options),
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.role {
         Some(Role::Sink(options)) => on_threads(options.threads, sink::serve(options)),
+        Some(Role::Rogues(options)) => on_threads(1, rogues::serve(options)),
         Some(Role::Raw(options)) => on_threads(options.threads, raw::serve(options)),
         Some(Role::Scenario(scenario)) => on_threads(0, scenarios::run(scenario)),
         None => on_threads(0, scenarios::run(scenarios::Scenario::Plain(cli.run))),

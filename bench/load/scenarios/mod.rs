@@ -5,6 +5,7 @@ mod growth;
 mod idle;
 mod memory;
 mod plain;
+mod rogues;
 mod sweep;
 
 use anyhow::{Result, bail};
@@ -25,6 +26,8 @@ pub(crate) enum Scenario {
     Memory(Options),
     /// One subscriber and an idle hub: how long a delivery takes
     Idle(Options),
+    /// Topics that never answer, never end or are too much, pinged all the time: what a healthy one waits for
+    Siege(rogues::Rogues),
     /// Plain runs with more and more subscribers
     Sweep(sweep::Sweep),
 }
@@ -35,6 +38,7 @@ impl Scenario {
             Self::Plain(options) | Self::Memory(options) | Self::Idle(options) => options,
             Self::Back(back) => &back.options,
             Self::Growth(growth) => &growth.options,
+            Self::Siege(rogues) => &rogues.options,
             Self::Sweep(sweep) => &sweep.options,
         }
     }
@@ -46,6 +50,7 @@ impl Scenario {
             Self::Growth(growth) => growth::play(growth).await,
             Self::Memory(options) => memory::play(options).await,
             Self::Idle(options) => idle::play(options).await,
+            Self::Siege(rogues) => rogues::play(rogues).await,
             Self::Sweep(sweep) => sweep::play(sweep).await,
         }
     }
