@@ -40,7 +40,10 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.filter)?.and(filter_fn(tells_no_secret));
+    // It says nothing of levels, and would else be taken to want all: each line that the engine traces, of which there are
+    // several a row, was then held against the filter only to be dropped.
+    let no_secret = filter_fn(tells_no_secret).with_max_level_hint(Level::TRACE);
+    let filter = EnvFilter::try_new(&config.filter)?.and(no_secret);
     let human = match config.format {
         LogFormat::Auto => terminal,
         LogFormat::Human => true,
@@ -69,6 +72,8 @@ fn tells_no_secret(metadata: &Metadata<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
+
+    use tracing::level_filters::LevelFilter;
 
     use super::*;
 
@@ -134,6 +139,16 @@ mod tests {
             });
             assert!(text.contains("recovered") && text.contains("of another name"), "{text}");
             assert!(!text.contains("every row"), "{text}");
+        }
+    }
+
+    /// What is not said costs a comparison, also where it comes by way of the `log` crate.
+    #[test]
+    fn nobody_is_asked_about_what_no_filter_lets_through() {
+        for (filter, level) in [("info", LevelFilter::INFO), ("warn,hubbub=debug", LevelFilter::DEBUG)] {
+            let config = LogConfig { format: LogFormat::Json, filter: filter.to_owned() };
+            let subscriber = subscriber(&config, false, io::sink).unwrap();
+            assert_eq!(subscriber.max_level_hint(), Some(level), "{filter}");
         }
     }
 
