@@ -1,20 +1,17 @@
 //! The callback client against peers on real sockets: real time, short limits.
 
-use std::{
-    net::IpAddr,
-    sync::atomic::{AtomicU8, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use http::{Method, StatusCode, header};
 use tokio::time::{Instant, advance, pause, resume};
 
 use super::*;
 use crate::outbound::{
-    GuardRules, Overflow, Purpose, RangeName, Refusal, Resolving,
+    GuardRules, Overflow, Purpose, RangeName, Refusal,
     resolver::tests::Always,
     scripted_peer::{
-        Act, OK, Peer, certificate, get, open_guard, our_own_listener_is_refused_by, settings, tls_peer,
+        Act, OK, Peer, a_changed_mind_is_judged_by, certificate, get, open_guard,
+        our_own_listener_is_refused_by, settings, tls_peer,
     },
 };
 
@@ -201,32 +198,14 @@ async fn our_own_listener_is_never_connected_to() {
     .await;
 }
 
-/// The first answer is an allowed address, every later one is not.
-#[derive(Debug, Default)]
-struct Rebinding(AtomicU8);
-
-impl Resolve for Rebinding {
-    fn resolve(&self, _name: &str) -> Resolving {
-        let last = self.0.fetch_add(1, Ordering::SeqCst) + 1;
-        Box::pin(async move { Ok(vec![IpAddr::from([127, 0, 0, last])]) })
-    }
-}
-
 /// X01.
 #[tokio::test]
 async fn a_name_that_changes_its_mind_is_judged_anew_for_each_connection() {
-    let peer = Peer::saying(OK).await;
-    let allow = vec!["127.0.0.1/32".parse().unwrap()];
-    let guard = Arc::new(Guard::new(GuardRules { allow, ..GuardRules::default() }));
-    let resolver = Arc::new(Rebinding::default());
-    let settings = ClientSettings { idle_per_host: 0, ..settings() };
-    let client = CallbackClient::with_resolver(&settings, guard, Arc::clone(&resolver)).unwrap();
-    let request = get(Purpose::Callback, &format!("http://rebinding.example:{}/", peer.address.port()));
-    assert_eq!(client.send(request.clone()).await.unwrap().status, StatusCode::OK);
-    let refused = SendError::Refused(Refusal::Address(RangeName::Loopback));
-    assert_eq!(client.send(request).await.unwrap_err(), refused);
-    assert_eq!(resolver.0.load(Ordering::SeqCst), 2, "one look-up a connection: judged and used alike");
-    assert_eq!(peer.connections(), 1);
+    a_changed_mind_is_judged_by(Purpose::Callback, |guard, rebinding| {
+        let settings = ClientSettings { idle_per_host: 0, ..settings() };
+        CallbackClient::with_resolver(&settings, guard, rebinding).unwrap()
+    })
+    .await;
 }
 
 /// What is allowed for one purpose must not serve the other by way of a kept connection.

@@ -11,7 +11,8 @@ use crate::outbound::{
     GuardRules, Overflow, RangeName,
     resolver::tests::Always,
     scripted_peer::{
-        Act, Peer, certificate, get, open_guard, our_own_listener_is_refused_by, settings, tls_peer,
+        Act, Peer, a_changed_mind_is_judged_by, certificate, get, open_guard, our_own_listener_is_refused_by,
+        settings, tls_peer,
     },
 };
 
@@ -251,6 +252,16 @@ async fn an_allowed_name_is_connected_to_at_the_port_of_the_url() {
     let client = FetchClient::with_resolver(&settings(), open_guard(), resolve).unwrap();
     let request = fetch(&format!("http://name.example:{}/", peer.address.port()));
     assert_eq!(client.send(request).await.unwrap().status, StatusCode::OK);
+}
+
+/// X01.
+#[tokio::test]
+async fn a_name_that_changes_its_mind_is_judged_anew_for_each_connection() {
+    a_changed_mind_is_judged_by(Purpose::Fetch, |guard, rebinding| {
+        let settings = ClientSettings { idle_per_host: 0, ..settings() };
+        FetchClient::with_resolver(&settings, guard, rebinding).unwrap()
+    })
+    .await;
 }
 
 /// What is allowed for one purpose must not serve the other by way of a kept connection.

@@ -2,8 +2,11 @@
 
 use std::{
     io::{Read, Write},
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
@@ -241,4 +244,33 @@ pub(super) async fn our_own_listener_is_refused_by<C: Transport>(
         assert_eq!(status, Ok(StatusCode::OK), "{host}");
     }
     assert_eq!(own.connections(), 0);
+}
+
+/// The first answer is an allowed address, every later one is not.
+#[derive(Debug, Default)]
+pub(super) struct Rebinding(AtomicU8);
+
+impl Resolve for Rebinding {
+    fn resolve(&self, _name: &str) -> Resolving {
+        let last = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        Box::pin(async move { Ok(vec![IpAddr::from([127, 0, 0, last])]) })
+    }
+}
+
+/// One look-up a connection, judged and used alike: what a name leads to later is judged when it is asked for again.
+pub(super) async fn a_changed_mind_is_judged_by<C: Transport>(
+    purpose: Purpose,
+    client: impl FnOnce(Arc<Guard>, Arc<Rebinding>) -> C,
+) {
+    let peer = Peer::saying(OK.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")).await;
+    let allow = vec!["127.0.0.1/32".parse().unwrap()];
+    let guard = Arc::new(Guard::new(GuardRules { allow, ..GuardRules::default() }));
+    let resolver = Arc::new(Rebinding::default());
+    let client = client(guard, Arc::clone(&resolver));
+    let request = get(purpose, &format!("http://rebinding.example:{}/", peer.address.port()));
+    assert_eq!(client.send(request.clone()).await.unwrap().status, StatusCode::OK);
+    let refused = SendError::Refused(Refusal::Address(RangeName::Loopback));
+    assert_eq!(client.send(request).await.unwrap_err(), refused);
+    assert_eq!(resolver.0.load(Ordering::SeqCst), 2);
+    assert_eq!(peer.connections(), 1);
 }

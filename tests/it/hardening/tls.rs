@@ -15,7 +15,7 @@ use super::{
     rogue::{Deed, Rogue},
     siege::{SMALL, Siege},
 };
-use crate::harness::{Form, Subscriber};
+use crate::harness::{Form, Page, Publisher, Subscriber};
 
 /// Somebody the hub trusts.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -94,6 +94,50 @@ async fn certificates_that_are_no_good_and_handshakes_that_never_end() {
     }
     callback.delivered(1).await;
     siege.ends("TLS that is no good", SMALL).await;
+}
+
+/// And no word of theirs is news.
+#[tokio::test]
+async fn topics_whose_certificates_are_no_good_and_whose_handshakes_never_end() {
+    let authority = Authority::new();
+    let roots = authority.file();
+    let settings = Siege::settings().with_variable("SSL_CERT_FILE", roots.path().to_str().unwrap());
+    let mut siege = Siege::lay_with(settings).await;
+    let callback = siege.stage.subscriber.callback("/tls");
+    let bad = [
+        ("for another name", authority.vouch("other.example", 2020, 2100)),
+        ("expired", authority.vouch("localhost", 2000, 2001)),
+        ("not yet valid", authority.vouch("localhost", 2099, 2100)),
+        ("somebody else's word", Authority::new().vouch("localhost", 2020, 2100)),
+    ];
+    for (what, tls) in bad {
+        let site = Publisher::start_tls(tls);
+        let topic = site.topic("/feed");
+        topic.put(Page::text(what));
+        siege.stage.subscribe_03(&topic, &callback).await;
+        siege.stage.ping(&topic).await;
+        site.refused(1).await;
+        assert!(topic.fetches().is_empty(), "{what}: not a word before the certificate");
+    }
+    let mut pings = Form::default().with("hub.mode", "publish");
+    let mut stalled = Vec::new();
+    for deed in [Deed::Silence, Deed::Deafness, Deed::Noise, Deed::Body(200), Deed::Reset] {
+        let rogue = Rogue::start(deed).await;
+        let url = rogue.url("/feed").replace("http://127.0.0.1", "https://localhost");
+        siege.stage.accept_sync(&Form::intent("subscribe", &url, &callback.url())).await;
+        pings = pings.with("hub.url", url);
+        stalled.push(rogue);
+    }
+    siege.stage.hub.post(&pings).await.expect(204);
+    siege.goes_on().await;
+    let good = Publisher::start_tls(authority.vouch("localhost", 2020, 2100));
+    let topic = good.topic("/feed");
+    topic.put(Page::text("good"));
+    siege.stage.subscribe_03(&topic, &callback).await;
+    siege.stage.ping(&topic).await;
+    assert_eq!(callback.delivered(1).await[0].body, "good");
+    assert_eq!(callback.attempts().len(), 1, "and nothing of the others");
+    siege.ends("topics whose TLS is no good", SMALL).await;
 }
 
 /// Certificates are looked at anew with each connection: one that expires, or is another's from one day to the next, ends

@@ -1,14 +1,11 @@
 //! A site with topics: it serves whatever a test puts up, and remembers every fetch with its headers.
 
-use std::{
-    collections::HashMap,
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body_util::Full;
+use tokio_rustls::TlsAcceptor;
 
 use super::{
     server::{Answer, Asked, Peer, Server, bare},
@@ -122,6 +119,8 @@ impl Peer for Shelf {
 /// The site.
 #[derive(Debug)]
 pub(crate) struct Publisher {
+    /// What its topics' URLs begin with.
+    origin: String,
     shelf: Arc<Shelf>,
     server: Server,
 }
@@ -136,12 +135,25 @@ impl Publisher {
         let shelf = Arc::new(Shelf(Board::new(Site::default())));
         let server = Server::reserve(host);
         server.start(&shelf);
-        Self { shelf, server }
+        Self { origin: format!("http://{}", server.address()), shelf, server }
+    }
+
+    /// Speaks TLS, as `localhost`.
+    pub(crate) fn start_tls(tls: TlsAcceptor) -> Self {
+        let shelf = Arc::new(Shelf(Board::new(Site::default())));
+        let server = Server::reserve_tls(Ipv4Addr::LOCALHOST, tls);
+        server.start(&shelf);
+        Self { origin: format!("https://localhost:{}", server.address().port()), shelf, server }
+    }
+
+    /// Waits until so many handshakes came to nothing.
+    pub(crate) async fn refused(&self, count: usize) {
+        self.server.refused(count).await;
     }
 
     /// The topic under a path that begins with a slash.
     pub(crate) fn topic(&self, path: &str) -> Topic {
-        Topic { shelf: Arc::clone(&self.shelf), address: self.server.address(), path: path.to_owned() }
+        Topic { shelf: Arc::clone(&self.shelf), origin: self.origin.clone(), path: path.to_owned() }
     }
 }
 
@@ -149,13 +161,13 @@ impl Publisher {
 #[derive(Debug, Clone)]
 pub(crate) struct Topic {
     shelf: Arc<Shelf>,
-    address: SocketAddr,
+    origin: String,
     path: String,
 }
 
 impl Topic {
     pub(crate) fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.path)
+        format!("{}{}", self.origin, self.path)
     }
 
     /// Puts up new content.
