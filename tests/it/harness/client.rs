@@ -233,15 +233,15 @@ impl Wire {
         let mut heard = Vec::new();
         let mut chunk = [0; 4096];
         loop {
-            let text = String::from_utf8_lossy(&heard);
-            if !end.is_empty() && text.contains(end) {
-                return text.into_owned();
+            if !end.is_empty() && memchr::memmem::find(&heard, end.as_bytes()).is_some() {
+                break;
             }
             match soon("the hub to speak or to close", self.0.read(&mut chunk)).await {
-                Ok(0) | Err(_) => return text.into_owned(),
+                Ok(0) | Err(_) => break,
                 Ok(count) => heard.extend_from_slice(&chunk[..count]),
             }
         }
+        String::from_utf8_lossy(&heard).into_owned()
     }
 
     /// Reads until the hub closes the connection.

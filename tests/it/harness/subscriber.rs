@@ -346,6 +346,26 @@ impl Subscriber {
         self.desk.0.until(&format!("{count} deliveries"), |books| books.arrived >= count).await;
     }
 
+    /// Waits until all of these callbacks have got what is wanted, for as long as anything arrives: a crowd takes its time on
+    /// a busy machine.
+    pub(crate) async fn all_got(
+        &self,
+        callbacks: &[Callback],
+        what: &str,
+        mut is_it: impl FnMut(&Delivery) -> bool,
+    ) {
+        for callback in callbacks {
+            loop {
+                let arrived = self.desk.0.look(|books| books.arrived);
+                if callback.look(|book| book.deliveries.iter().any(&mut is_it)) {
+                    break;
+                }
+                let awaited = format!("{what} at {}, or anything elsewhere", callback.path);
+                self.desk.0.until(&awaited, |books| books.arrived > arrived).await;
+            }
+        }
+    }
+
     /// How many deliveries were open at once, at most.
     pub(crate) fn most_in_flight(&self) -> usize {
         self.desk.0.look(|books| books.most_in_flight)
