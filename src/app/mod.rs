@@ -141,6 +141,8 @@ impl App {
             gather: config.storage.flush,
         };
         let store = tokio::task::spawn_blocking(move || Store::open(&options)).await??;
+        let compact_above = config.storage.compact_above;
+        store.compact_above((compact_above > 0).then_some(compact_above));
         let noted = store.noted_time();
         let behind = noted.since(seams.clock.now());
         // A small correction is nothing that anybody would look for.

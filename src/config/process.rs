@@ -19,11 +19,19 @@ pub struct StorageConfig {
     /// ran.
     #[serde(deserialize_with = "units::span")]
     pub flush: Duration,
+    /// How much of the disk the store may take before it compacts itself, if it holds much less; zero for never.
+    #[serde(deserialize_with = "units::bytes")]
+    pub compact_above: u64,
 }
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { path: PathBuf::from("hubbub-data"), cache_bytes: 32 << 20, flush: Duration::ZERO }
+        Self {
+            path: PathBuf::from("hubbub-data"),
+            cache_bytes: 32 << 20,
+            flush: Duration::ZERO,
+            compact_above: 32 << 20,
+        }
     }
 }
 

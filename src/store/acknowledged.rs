@@ -17,7 +17,7 @@ use std::{
 
 use crate::clock::Timestamp;
 
-/// The file in the store's folder.
+/// The file in the folder of the engine.
 pub(super) const NAME: &str = "acknowledged";
 
 /// The file, open.

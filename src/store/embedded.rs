@@ -8,6 +8,7 @@
 use std::{
     collections::HashMap,
     fs::File,
+    io,
     ops::{Bound, Deref},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -23,6 +24,7 @@ use super::{
     StoreError, StoreOptions,
     acknowledged::Acknowledged,
     codec, folder,
+    generation::Generation,
     health::Health,
     held::when_free,
     keys,
@@ -71,6 +73,8 @@ impl Deref for Octets {
 
 /// Pauses before a store that somebody else has open is given up: about a second.
 const HELD_PAUSES: u32 = 50;
+/// Times that a store may be compacted while somebody tries to open it.
+const MOST_MOVES: usize = 3;
 
 /// An open database.
 #[derive(Debug)]
@@ -87,7 +91,11 @@ pub(super) struct Embedded {
     /// Of all rows, behind the last batch.
     sum: Mutex<Sum>,
     health: Arc<Health>,
+    /// The store's.
     path: PathBuf,
+    generation: Generation,
+    /// Where the engine's files are.
+    folder: PathBuf,
 }
 
 impl Embedded {
@@ -102,8 +110,30 @@ impl Embedded {
         options: &StoreOptions,
     ) -> Result<(Self, Option<StoreError>), StoreError> {
         folder::prepare(&options.path)?;
+        let unreadable = |error: io::Error| StoreError::Unreadable {
+            path: options.path.clone(),
+            reason: error.to_string(),
+        };
+        // Who has just been let in by a hub that was compacting may have been let in where it was before.
+        for _ in 0..MOST_MOVES {
+            let generation = Generation::current(&options.path).map_err(unreadable)?;
+            let opened = Self::open_generation(options, generation, Arc::default())?;
+            if Generation::current(&options.path).map_err(unreadable)? == generation {
+                return Ok(opened);
+            }
+        }
+        Err(StoreError::Locked { path: options.path.clone() })
+    }
+
+    /// Opens or makes the engine of a generation.
+    fn open_generation(
+        options: &StoreOptions,
+        generation: Generation,
+        health: Arc<Health>,
+    ) -> Result<(Self, Option<StoreError>), StoreError> {
+        let folder = generation.folder(&options.path);
         let config = sled::Config::new()
-            .path(&options.path)
+            .path(&folder)
             .cache_capacity(options.cache_bytes)
             // Its flusher moves rows out of half-empty segments of the log, too, but so slowly that under a hundred pings a
             // second the log grew by 32 MiB a minute instead of 39, with a third more written; and when it panics on damage,
@@ -130,16 +160,15 @@ impl Embedded {
         let (last, is_summed) = last.map_or((0, false), |(number, rest)| {
             (u64::from_be_bytes(*number), rest.first() == Some(&SUMMED))
         });
-        let log = File::open(options.path.join("db")).map_err(|error| unreadable(error.to_string()))?;
-        let acknowledged =
-            Acknowledged::open(&options.path).map_err(|error| unreadable(error.to_string()))?;
+        let log = File::open(folder.join("db")).map_err(|error| unreadable(error.to_string()))?;
+        let acknowledged = Acknowledged::open(&folder).map_err(|error| unreadable(error.to_string()))?;
         let promised = acknowledged.number().map_err(|error| unreadable(error.to_string()))?;
         let shortened = (last < promised).then(|| StoreError::Shortened {
             path: options.path.clone(),
             lost: promised.saturating_sub(last),
             promised,
         });
-        let (last, health) = (AtomicU64::new(last), Arc::default());
+        let last = AtomicU64::new(last);
         let store = Self {
             db,
             rows,
@@ -150,10 +179,11 @@ impl Embedded {
             sum: Mutex::default(),
             health,
             path: options.path.clone(),
+            generation,
+            folder,
         };
         if shortened.is_none() {
-            *store.sum.lock().unwrap_or_else(PoisonError::into_inner) =
-                if is_summed { store.noted_sum()? } else { store.sum_of_rows()? };
+            *store.sum.lock().unwrap_or_else(PoisonError::into_inner) = store.sum_at_start(is_summed)?;
         }
         // Where all is gone there is no schema either, and none is written into what is left.
         if shortened.is_none() || store.get(&keys::schema())?.is_some() {
@@ -188,6 +218,42 @@ impl Embedded {
     /// Whether it holds anything of ours.
     pub(super) fn has_schema(&self) -> bool {
         self.get(&keys::schema()).is_ok_and(|row| row.is_some())
+    }
+
+    /// Makes the next generation of this store, without rows and not to count yet.
+    pub(super) fn begin_next(&self, options: &StoreOptions) -> Result<Self, StoreError> {
+        let next = self.generation.next();
+        let failed = |error: io::Error| StoreError::Failed(error.to_string());
+        next.make(&self.path).map_err(failed)?;
+        let (store, lost) = Self::open_generation(options, next, Arc::clone(&self.health))?;
+        lost.map_or(Ok(store), Err)
+    }
+
+    /// From now on this one counts, and not the old one, of which it has to have every row.
+    pub(super) fn take_over(&self, old: &Self) -> Result<(), StoreError> {
+        let sum = |store: &Self| *store.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        if sum(self) != sum(old) {
+            return Err(StoreError::Failed("the copy of its rows is not the same".to_owned()));
+        }
+        self.flush()?;
+        let noted = old.acknowledged.time().and_then(|time| self.acknowledged.note_time(time));
+        let begun = noted.and_then(|()| self.generation.begin(&self.path));
+        begun.map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// Removes what is left of other generations. For whoever has the store open to work on.
+    pub(super) fn clear_others(&self) {
+        self.generation.clear_others(&self.path);
+    }
+
+    /// Where the engine's files are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Octets of the keys and values of all rows but those that follow from others.
+    pub(super) fn octets(&self) -> u64 {
+        self.sum.lock().unwrap_or_else(PoisonError::into_inner).row_octets()
     }
 
     /// What stands beside the engine's files.
@@ -289,8 +355,9 @@ impl Embedded {
         Ok(held)
     }
 
+    /// Of the engine's files.
     pub(super) fn octets_on_disk(&self) -> Result<u64, StoreError> {
-        measure::octets_on_disk(&self.path)
+        measure::octets_on_disk(&self.folder)
     }
 
     /// Applies all changes or none of them, in order, and returns when they are on disk. One caller at a time.
@@ -354,6 +421,16 @@ impl Embedded {
     pub(super) fn check_sum(&self) -> Result<(), StoreError> {
         let altered = || StoreError::Altered { path: self.path.clone() };
         (self.sum_of_rows()? == self.noted_sum()?).then_some(()).ok_or_else(altered)
+    }
+
+    /// The sum as it is noted, so that damage shows; of a store from before there was one, that of its rows.
+    fn sum_at_start(&self, is_summed: bool) -> Result<Sum, StoreError> {
+        if !is_summed {
+            return self.sum_of_rows();
+        }
+        let noted = self.noted_sum()?;
+        // Earlier programs did not count octets.
+        if noted.counts_octets() { Ok(noted) } else { Ok(noted.with_octets_of(self.sum_of_rows()?)) }
     }
 
     /// Where there is none, it fits no rows.

@@ -9,7 +9,7 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::{StoreError, siblings};
+use super::{StoreError, generation, siblings};
 
 /// What a mode grants to anybody but the owner.
 const FOR_OTHERS: u32 = 0o077;
@@ -39,7 +39,8 @@ pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
     }
     // An empty one is nobody's yet: containers are given such a volume.
     let is_shared = mode & STICKY != 0 && !names.is_empty();
-    let holds_store = ["conf", "db"].iter().all(|file| names.iter().any(|name| name == file));
+    let has = |file: &&str| names.iter().any(|name| name == *file);
+    let holds_store = ["conf", "db"].iter().all(has) || has(&generation::NAME);
     if !holds_store && (is_shared || !names.iter().all(|name| is_no_trouble(&name.to_string_lossy()))) {
         return Err(refused(
             "it holds other things, or is there for all: give the store a folder of its own".to_owned(),

@@ -9,9 +9,9 @@ use std::{
 use super::{Store, StoreError, StoreOptions, embedded::Embedded, keys::Table};
 
 /// Below this a compaction gains nothing that anybody would notice.
-const SMALL: u64 = 64 << 20;
-/// Octets on disk for one of keys and values from which on a compaction is worth it.
-const WORTH: u64 = 8;
+const SMALL: u64 = 32 << 20;
+/// Octets on disk for one of keys and values from which on a compaction is worth it. A new store takes about two.
+const WORTH: u64 = 5;
 
 /// What one table holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,8 +31,13 @@ pub struct Stats {
 
 impl Stats {
     pub fn is_worth_compacting(&self) -> bool {
-        self.on_disk > SMALL && self.on_disk / WORTH > self.total.octets
+        self.on_disk > SMALL && is_worth_compacting(self.on_disk, self.total.octets)
     }
+}
+
+/// Whether a store that takes so much would be much smaller for what it holds.
+pub(super) fn is_worth_compacting(takes: u64, holds: u64) -> bool {
+    takes / WORTH > holds
 }
 
 /// Measures a store that no hub holds.

@@ -16,7 +16,8 @@
 //! - A commit is all or nothing however large it is (`steps`).
 //! - A row that cannot be read keeps nobody from the others, and is not passed over in silence (`unreadable`).
 //! - Rows under [`keys::Table::Due`] are hints; the due time inside the primary record is the truth.
-//! - A store that is made of another lies beside its place until it is whole (`siblings`).
+//! - A store that is made of another lies beside its place until it is whole (`siblings`). One that compacts itself goes on
+//!   in another folder inside its own (`rotation`, `generation`), under everybody who reads (`engine`).
 //! - Nothing is written for a successful delivery, and nothing outside this room knows where bytes lie.
 //!
 //! # Decisions
@@ -31,12 +32,14 @@ mod commit;
 mod compact;
 mod due;
 mod embedded;
+mod engine;
 mod entries;
 mod error;
 mod export;
 mod fanouts;
 mod fetches;
 mod folder;
+mod generation;
 mod health;
 mod held;
 mod import;
@@ -50,6 +53,7 @@ mod publications;
 mod reading;
 mod relay;
 mod rescue;
+mod rotation;
 mod siblings;
 mod steps;
 mod subscriptions;
@@ -90,7 +94,7 @@ use std::{
     time::Duration,
 };
 
-use embedded::Embedded;
+use engine::Engine;
 use keys::Table;
 use unreadable::Unreadable;
 use writer::{Counters, Writer};
@@ -122,7 +126,7 @@ pub struct Counts {
 /// An open store. Cheap to clone; the last clone closes it.
 #[derive(Debug, Clone)]
 pub struct Store {
-    kv: Arc<Embedded>,
+    kv: Arc<Engine>,
     writer: Arc<Writer>,
     changes: Counters,
     unreadable: Unreadable,
@@ -137,7 +141,7 @@ pub struct Store {
 impl Store {
     /// Opens or creates the store; refuses one that another process holds, that is damaged, or that is newer.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let kv = Arc::new(Embedded::open(options)?);
+        let kv = Arc::new(Engine::open(options)?);
         let changes = Counters::default();
         let writer = Writer::start(Arc::clone(&kv), options.gather, changes.clone())?;
         Ok(Self {
@@ -163,6 +167,12 @@ impl Store {
     /// be written yet.
     pub async fn settled(&self) -> Result<(), StoreError> {
         self.writer.submit(Commit::new()).await
+    }
+
+    /// Has the store compact itself from so many octets on disk on, when it holds much less than it takes; without, it never
+    /// does.
+    pub fn compact_above(&self, octets: Option<u64>) {
+        self.kv.set_compact_above(octets.unwrap_or(u64::MAX));
     }
 
     /// A number that moves whenever a subscription was put or ended: who holds rows for a while compares it, and reads
@@ -217,7 +227,7 @@ impl Store {
     /// Remembers how late it is, for a start after which the clock says otherwise. A disk that does not take even that is
     /// one that takes nothing.
     pub fn note_time(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.kv.acknowledged().note_time(now).map_err(|error| {
+        self.kv.note_time(now).map_err(|error| {
             if self.kv.health().fail(error.to_string()) {
                 tracing::error!(%error, "the store cannot write; nothing is acknowledged before a restart");
             }
@@ -227,7 +237,7 @@ impl Store {
 
     /// How late it was when that was last noted; the beginning of time if it never was.
     pub fn noted_time(&self) -> Timestamp {
-        self.kv.acknowledged().time().unwrap_or(Timestamp::EPOCH)
+        self.kv.time().unwrap_or(Timestamp::EPOCH)
     }
 
     /// Runs a read on a thread that may block: scans must not hold up the runtime.
@@ -262,7 +272,7 @@ impl Store {
         assert!(!rows.is_empty(), "there is none");
         let spoilt =
             rows.iter().map(|(key, _)| embedded::Change { key: key.to_vec(), value: Some(vec![0xff]) });
-        self.kv.commit(spoilt).unwrap();
+        self.kv.current().commit(spoilt).unwrap();
     }
 
     /// The row of a topic.

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{StoreError, StoreOptions, embedded::Embedded, siblings};
+use super::{StoreError, StoreOptions, embedded::Embedded, generation::Generation, siblings};
 
 /// The engine's unit of its log: nothing smaller can be cut off.
 const SEGMENT: u64 = 512 << 10;
@@ -39,7 +39,7 @@ impl Left {
         let Some(copy) = siblings::beside(&options.path, ".rescue").map(Copy) else { return Err(wrong) };
         let failed =
             |error: io::Error| StoreError::Directory { path: copy.0.clone(), reason: error.to_string() };
-        let length = fs::metadata(options.path.join("db")).map_err(failed)?.len();
+        let length = fs::metadata(log_of(&options.path).map_err(failed)?).map_err(failed)?.len();
         let open = |segments: u64| -> Result<Option<Embedded>, StoreError> {
             copy.make(&options.path, segments.saturating_mul(SEGMENT)).map_err(failed)?;
             let options = StoreOptions { path: copy.0.clone(), ..options.clone() };
@@ -75,7 +75,7 @@ impl Copy {
             _ => {}
         }
         copy(from, &self.0)?;
-        let log = OpenOptions::new().write(true).open(self.0.join("db"))?;
+        let log = OpenOptions::new().write(true).open(log_of(&self.0)?)?;
         let now = log.metadata()?.len();
         log.set_len(length.min(now))
     }
@@ -86,6 +86,11 @@ impl Drop for Copy {
         // What remains is overwritten by the next rescue.
         let _left = fs::remove_dir_all(&self.0);
     }
+}
+
+/// The file of the engine's log.
+fn log_of(store: &Path) -> io::Result<PathBuf> {
+    Ok(Generation::current(store)?.folder(store).join("db"))
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::StoreError;
+use super::{StoreError, generation::Generation};
 
 /// The files that every store has.
 const MARKS: [&str; 2] = ["conf", "db"];
@@ -34,9 +34,10 @@ pub(super) fn beside(path: &Path, suffix: &str) -> Option<PathBuf> {
     Some(path.with_file_name(name))
 }
 
-/// Whether a store lies there.
+/// Whether a store lies there. One that says in nonsense where its rows are is one, too.
 pub(super) fn is_store(path: &Path) -> bool {
-    MARKS.iter().all(|mark| fs::symlink_metadata(path.join(mark)).is_ok())
+    let folder = Generation::current(path).map(|current| current.folder(path));
+    folder.map_or(true, |folder| MARKS.iter().all(|mark| fs::symlink_metadata(folder.join(mark)).is_ok()))
 }
 
 /// The store that a compaction put aside and did not replace.
@@ -163,7 +164,8 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 
 /// Holds a closed store as a hub would.
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let file = File::open(path.join("db")).map_err(|error| refused(path, error))?;
+    let current = Generation::current(path).map_err(|error| refused(path, error))?;
+    let file = File::open(current.folder(path).join("db")).map_err(|error| refused(path, error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned() }),

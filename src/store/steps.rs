@@ -16,7 +16,7 @@ use super::{
 /// Changes from which on a commit is applied in steps.
 pub(super) const LARGE: usize = 1024;
 /// Changes in each step but the last, which has as many as are not large.
-const STEP: usize = 256;
+pub(super) const STEP: usize = 256;
 
 impl Embedded {
     /// Applies all changes, in order; they are all there or none of them after a crash as well.

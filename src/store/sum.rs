@@ -15,32 +15,70 @@ use super::keys::Table;
 const KEY: Key =
     Key([0x6875_6262_7562_2073, 0x7472_6f77_732c_2073, 0x756d_206f_6620_616c, 0x6c20_726f_7773_2031]);
 
-/// The sum of any number of rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sum([u64; 2]);
+/// The sum of any number of rows, and how many octets they have. Two are the same if the sums are: there were some without
+/// octets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sum {
+    worth: [u64; 2],
+    octets: Option<u64>,
+}
+
+impl Default for Sum {
+    /// That of no rows.
+    fn default() -> Self {
+        Self { worth: [0; 2], octets: Some(0) }
+    }
+}
+
+impl PartialEq for Sum {
+    fn eq(&self, other: &Self) -> bool {
+        self.worth == other.worth
+    }
+}
+
+impl Eq for Sum {}
 
 impl Sum {
     pub(super) fn add(&mut self, key: &[u8], value: &[u8]) {
-        self.change(worth(key, value), u64::wrapping_add);
+        self.change(key, value, u64::wrapping_add);
     }
 
     pub(super) fn take_off(&mut self, key: &[u8], value: &[u8]) {
-        self.change(worth(key, value), u64::wrapping_sub);
+        self.change(key, value, u64::wrapping_sub);
     }
 
     pub(super) fn read(octets: &[u8]) -> Option<Self> {
-        let ([low, high], []) = octets.as_chunks::<8>() else { return None };
-        Some(Self([*low, *high].map(u64::from_be_bytes)))
+        let ([low, high, rest @ ..], []) = octets.as_chunks::<8>() else { return None };
+        let octets = match rest {
+            [] => None,
+            [octets] => Some(u64::from_be_bytes(*octets)),
+            _ => return None,
+        };
+        Some(Self { worth: [*low, *high].map(u64::from_be_bytes), octets })
     }
 
     pub(super) fn octets(self) -> Vec<u8> {
-        self.0.into_iter().flat_map(u64::to_be_bytes).collect()
+        self.worth.into_iter().chain(self.octets).flat_map(u64::to_be_bytes).collect()
     }
 
-    fn change(&mut self, by: [u64; 2], change: impl Fn(u64, u64) -> u64) {
-        let [low, high] = self.0;
-        let [by_low, by_high] = by;
-        self.0 = [change(low, by_low), change(high, by_high)];
+    /// Octets of the keys and values of all rows.
+    pub(super) fn row_octets(self) -> u64 {
+        self.octets.unwrap_or(0)
+    }
+
+    pub(super) fn counts_octets(self) -> bool {
+        self.octets.is_some()
+    }
+
+    pub(super) fn with_octets_of(self, other: Self) -> Self {
+        Self { octets: other.octets, ..self }
+    }
+
+    fn change(&mut self, key: &[u8], value: &[u8], change: impl Fn(u64, u64) -> u64) {
+        let ([low, high], [by_low, by_high]) = (self.worth, worth(key, value));
+        self.worth = [change(low, by_low), change(high, by_high)];
+        let by = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
+        self.octets = self.octets.map(|octets| change(octets, by));
     }
 }
 
@@ -89,5 +127,11 @@ mod tests {
         assert_eq!(Sum::read(&sum.octets()), Some(sum));
         assert_eq!(Sum::read(&[0; 8]), None);
         assert_eq!(Sum::read(&[0; 17]), None);
+        assert_eq!(Sum::read(&[0; 32]), None);
+        assert_eq!(Sum::read(&sum.octets()).map(Sum::row_octets), Some(2));
+        // As it was written before octets were counted.
+        let before = Sum::read(&sum.octets()[..16]).unwrap();
+        assert_eq!((before, before.counts_octets()), (sum, false));
+        assert_eq!(before.with_octets_of(sum).row_octets(), 2);
     }
 }

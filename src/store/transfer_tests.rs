@@ -217,7 +217,7 @@ async fn a_row_that_is_as_it_was_before_its_last_change_is_noticed_and_all_are_s
     let key = keys::host([0xab; 16]);
     let before = store.kv.get(&key).unwrap().unwrap();
     store.commit(Record::HostVerified([0xab; 16], at(3)).into()).await.unwrap();
-    store.kv.alter(&key, &before);
+    store.kv.current().alter(&key, &before);
     closed(store).await;
     let verified = verify(&options(&old), |lost| panic!("{lost}")).unwrap();
     assert!(matches!(verified.cut, Some(StoreError::Altered { .. })), "{:?}", verified.cut);
@@ -238,7 +238,7 @@ async fn what_cannot_be_read_is_named_and_the_rest_is_saved() {
     store.spoil_topic(topic().id());
     let content = keys::by_seq(Table::Contents, topic().id(), 8);
     let short = Change { key: b"Sshort".to_vec(), value: Some(vec![1]) };
-    store.kv.commit([Change { key: content, value: None }, short]).unwrap();
+    store.kv.current().commit([Change { key: content, value: None }, short]).unwrap();
     closed(store).await;
     let (text, done, lost) = exported(&old, true);
     assert_eq!((done.rows.total(), done.lost), (29, 3));

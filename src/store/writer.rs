@@ -22,8 +22,10 @@ use tracing::error;
 
 use super::{
     Commit, StoreError,
-    embedded::{Change, Embedded},
+    embedded::Change,
+    engine::Engine,
     health::{Health, LOOK},
+    rotation::Rotation,
     steps::LARGE,
 };
 
@@ -64,7 +66,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// `counters` count the batches in which subscriptions were put or ended, and those in which accounts were.
-    pub(super) fn start(kv: Arc<Embedded>, gather: Duration, counters: Counters) -> Result<Self, StoreError> {
+    pub(super) fn start(kv: Arc<Engine>, gather: Duration, counters: Counters) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let health = Arc::clone(kv.health());
         // A runtime of its own, because waiting for company needs a timer and the flush must block nobody else.
@@ -129,12 +131,17 @@ fn thread_failed(error: std::io::Error) -> StoreError {
     StoreError::Failed(format!("no thread to write with: {error}"))
 }
 
-async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Duration, counters: &Counters) {
+async fn write(kv: &Arc<Engine>, mut queue: mpsc::Receiver<Job>, gather: Duration, counters: &Counters) {
     let mut waiting = VecDeque::new();
     let mut received = Vec::new();
+    let mut rotation = Rotation::new(Arc::clone(kv));
     loop {
         if waiting.is_empty() {
+            while rotation.is_busy() && queue.is_empty() && !queue.is_closed() {
+                rotation.step();
+            }
             if queue.recv_many(&mut received, GROUP).await == 0 {
+                rotation.stop();
                 return;
             }
             if !gather.is_zero() && received.len() < GROUP {
@@ -151,7 +158,9 @@ async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Durat
                 waiting.push_back(job);
             }
         }
-        let (answers, touched, outcome) = write_group(kv, &mut waiting);
+        let Group { answers, touched, changes } = Group::of(&mut waiting);
+        let share = rotation.share_of(&changes);
+        let outcome = write_group(kv, changes, answers.len() == 1);
         // Here, because whoever asked may not have waited for it.
         if touched.subscriptions {
             counters.subscriptions.fetch_add(1, Ordering::SeqCst);
@@ -163,31 +172,41 @@ async fn write(kv: &Arc<Embedded>, mut queue: mpsc::Receiver<Job>, gather: Durat
             // Whoever asked may have gone; the commit stands all the same.
             let _gone = done.send(outcome.clone());
         }
+        rotation.write(share);
+        rotation.step();
     }
 }
 
-type Answers = Vec<oneshot::Sender<Result<(), StoreError>>>;
+/// Commits that go into one batch.
+#[derive(Default)]
+struct Group {
+    answers: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    touched: Touches,
+    changes: Vec<Change>,
+}
 
-/// Writes the first of those that wait, as many as go together.
-fn write_group(
-    kv: &Arc<Embedded>,
-    waiting: &mut VecDeque<Job>,
-) -> (Answers, Touches, Result<(), StoreError>) {
-    let health = kv.health();
-    let mut answers = Vec::new();
-    let mut changes = Vec::new();
-    let mut touched = Touches::default();
-    for Job { changes: wanted, touches, done } in waiting.drain(..together(waiting)) {
-        answers.push(done);
-        touched.subscriptions |= touches.subscriptions;
-        touched.accounts |= touches.accounts;
-        changes.extend(wanted);
+impl Group {
+    /// The first of those that wait, as many as go together.
+    fn of(waiting: &mut VecDeque<Job>) -> Self {
+        let mut group = Self::default();
+        for Job { changes, touches, done } in waiting.drain(..together(waiting)) {
+            group.answers.push(done);
+            group.touched.subscriptions |= touches.subscriptions;
+            group.touched.accounts |= touches.accounts;
+            group.changes.extend(changes);
+        }
+        group
     }
+}
+
+/// Writes the changes of a group.
+fn write_group(kv: &Engine, changes: Vec<Change>, is_one: bool) -> Result<(), StoreError> {
+    let (engine, health) = (kv.current(), kv.health());
     let written = || {
-        if answers.len() == 1 && changes.len() > LARGE {
-            kv.apply_large(changes).and_then(|()| kv.flush())
+        if is_one && changes.len() > LARGE {
+            engine.apply_large(changes).and_then(|()| engine.flush())
         } else {
-            kv.commit(changes)
+            engine.commit(changes)
         }
     };
     // After a write that failed the engine is not touched again: some of its errors leave a gap in its log, and a
@@ -197,11 +216,11 @@ fn write_group(
         && health.fail(failure.to_string())
     {
         // Never closed, either: the engine flushes in its destructor, and the end of the program would wait for it.
-        mem::forget(Arc::clone(kv));
+        mem::forget(engine);
         // Once: a full disk must not fill the log as well.
         error!(error = %failure, "the store cannot write; nothing is acknowledged before a restart");
     }
-    (answers, touched, outcome)
+    outcome
 }
 
 /// How many of those that wait go into one batch: at least the first, and a large one alone.
@@ -235,8 +254,8 @@ mod tests {
     /// Writes commits that all wait already, and says how many flushes that took and how many rows there are then.
     async fn written(jobs: Vec<(Job, Answer)>) -> (u64, u64) {
         let home = tempfile::tempdir().unwrap();
-        let kv = Arc::new(Embedded::open(&options(&home.path().join("data"))).unwrap());
-        let before = kv.acknowledged().number().unwrap();
+        let kv = Arc::new(Engine::open(&options(&home.path().join("data"))).unwrap());
+        let before = kv.current().acknowledged().number().unwrap();
         let (waiting, queue) = mpsc::channel(QUEUE);
         let mut answers = Vec::new();
         for (job, answer) in jobs {
@@ -248,8 +267,8 @@ mod tests {
         for answer in answers {
             answer.await.unwrap().unwrap();
         }
-        kv.check_sum().unwrap();
-        (kv.acknowledged().number().unwrap() - before, kv.count(b"E").unwrap())
+        kv.current().check_sum().unwrap();
+        (kv.current().acknowledged().number().unwrap() - before, kv.count(b"E").unwrap())
     }
 
     #[tokio::test]

@@ -242,7 +242,7 @@ async fn numbers_end_without_a_panic_and_a_key_that_is_none_is_no_number() {
     commit(&store, [queued(LANE, u64::MAX, SLAP, 0)]).await;
     assert_eq!(store.next_in_out_lane(LANE).unwrap(), u64::MAX);
     let key = keys::of(Table::OutQueue, &[&[7; 16], b"short"]);
-    store.kv.commit([crate::store::embedded::Change { key, value: Some(Vec::new()) }]).unwrap();
+    store.kv.current().commit([crate::store::embedded::Change { key, value: Some(Vec::new()) }]).unwrap();
     assert!(matches!(store.next_in_out_lane([7; 16]), Err(StoreError::Damaged { table: "out-queue" })));
     assert!(store.out_queue([7; 16], 1).unwrap().is_empty());
 }
