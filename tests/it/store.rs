@@ -5,7 +5,9 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use rustix::process::Signal;
 
-use crate::harness::{Ended, Feed, Flavour, Form, Page, Program, Reply, Stage, Topic, sha1_signature};
+use crate::harness::{
+    Ended, Feed, Flavour, Form, Page, Program, Reply, Settings, Stage, Topic, sha1_signature,
+};
 
 async fn store(stage: &Stage, arguments: &[&str]) -> Ended {
     let arguments: Vec<_> = ["store"].iter().chain(arguments).copied().collect();
@@ -186,6 +188,48 @@ async fn a_compacted_store_is_smaller_and_loses_nothing() {
     let octets = told(&stage).await;
     assert!((1..large / 2).contains(&octets), "{octets} of {large}, {small} before the start");
     stage.got_only(rounds, &topic, &callback).await;
+}
+
+#[tokio::test]
+async fn a_store_that_has_grown_compacts_itself_while_it_is_used_and_stays_one_for_every_command() {
+    let mut stage = Stage::set_with(Settings::quick().with("storage", "compact_above", 0)).await;
+    let (topic, callback) = stage.subscribed("/text").await;
+    let rounds = 60;
+    for round in 1..=rounds {
+        topic.put(Page::of("text/plain", format!("{round} {}", "x".repeat(60_000))));
+        stage.ping(&topic).await;
+        callback.delivered(round).await;
+    }
+    stage.hub.end().await;
+    let before = exported(&stage).await;
+    let log = |stage: &Stage| stage.hub.data().join("db");
+    let large = fs::metadata(log(&stage)).unwrap().len();
+
+    stage.hub.reconfigure(Settings::quick().with("storage", "compact_above", "1MiB"));
+    stage.hub.restart().await;
+    let other = stage.subscriber.callback("/other");
+    stage.subscribe_03(&topic, &other).await;
+    stage.hub.logged("the store was compacted").await;
+    stage.got_only(rounds, &topic, &callback).await;
+    stage.hub.kill_9();
+    assert_eq!(fs::read_to_string(stage.hub.data().join("generation")).unwrap(), "1\n");
+    stage.hub.restart().await;
+    assert!(!fs::exists(log(&stage)).unwrap(), "what was compacted is gone");
+    let octets = told(&stage).await;
+    assert!((1..large / 2).contains(&octets), "{octets} of {large}");
+    stage.hub.end().await;
+
+    let after = exported(&stage).await;
+    let subscriptions =
+        |text: &str| text.lines().filter(|line| line.starts_with("{\"subscriptions\"")).count();
+    assert_eq!((subscriptions(&before), subscriptions(&after)), (1, 2));
+    for command in ["verify", "stats", "compact"] {
+        store(&stage, &[command, "--data", "data"]).await.expect(0);
+    }
+    assert!(fs::exists(log(&stage)).unwrap(), "it begins anew");
+    assert!(exported(&stage).await == after, "nothing is lost and nothing is added");
+    stage.hub.restart().await;
+    stage.got_only(rounds + 1, &topic, &callback).await;
 }
 
 #[tokio::test]
