@@ -60,6 +60,17 @@ impl Store {
     }
 }
 
+/// Octets that may still be written to the disk of a folder.
+pub(super) fn octets_free(path: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Whether a store can be written once more beside itself, and whoever writes meanwhile still has room.
+pub(super) fn has_room(free: u64, holds: u64) -> bool {
+    free > holds.saturating_mul(WORTH).saturating_add(SMALL)
+}
+
 /// The length of all files in a folder.
 pub(super) fn octets_on_disk(path: &Path) -> Result<u64, StoreError> {
     let mut octets: u64 = 0;
@@ -81,4 +92,16 @@ pub(super) fn octets_on_disk(path: &Path) -> Result<u64, StoreError> {
         look().map_err(|error| StoreError::Directory { path: path.to_owned(), reason: error.to_string() })?;
     }
     Ok(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_made_where_there_is_room_for_more_than_it() {
+        assert!(has_room(u64::MAX, 1 << 40) && has_room(SMALL + 11, 2));
+        assert!(!has_room(SMALL + 10, 2) && !has_room(SMALL, 0) && !has_room(u64::MAX, u64::MAX));
+        assert!(octets_free(Path::new("/")).unwrap() > 0);
+    }
 }

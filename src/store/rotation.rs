@@ -137,6 +137,10 @@ impl Rotation {
         if takes <= above || !measure::is_worth_compacting(takes, old.octets()) {
             return;
         }
+        let free = measure::octets_free(old.folder()).unwrap_or(u64::MAX);
+        if !measure::has_room(free, old.octets()) {
+            return self.rest("there is too little room on its disk");
+        }
         match old.begin_next(self.engine.options()) {
             Ok(new) => {
                 let at = Cursor { table: 0, after: None };
