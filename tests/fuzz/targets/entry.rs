@@ -11,9 +11,10 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|payload: &[u8]| {
     if let Ok(tree) = Tree::parse(payload) {
         let text = str::from_utf8(payload).unwrap();
-        // Another reader minds prefixes that nobody declared. And it takes a line end beside a reference for another one.
-        let has_both = text.contains('\r') && text.contains('&');
-        if !has_both && let Ok(other) = roxmltree::Document::parse(text) {
+        // Another reader minds prefixes that nobody declared. And it takes a line end beside a reference for another one,
+        // and `a:xmlns` for the `xmlns` that it is not.
+        let is_misread = (text.contains('\r') && text.contains('&')) || text.contains(":xmlns");
+        if !is_misread && let Ok(other) = roxmltree::Document::parse(text) {
             reads_the_same(&tree, &other);
         }
     }
