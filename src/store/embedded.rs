@@ -24,7 +24,7 @@ use super::{
     StoreError, StoreOptions,
     acknowledged::Acknowledged,
     codec, folder,
-    generation::Generation,
+    generation::{self, Begun, Generation},
     health::Health,
     held::when_free,
     keys,
@@ -117,9 +117,16 @@ impl Embedded {
         // Who has just been let in by a hub that was compacting may have been let in where it was before.
         for _ in 0..MOST_MOVES {
             let generation = Generation::current(&options.path).map_err(unreadable)?;
-            let opened = Self::open_generation(options, generation, Arc::default())?;
+            let opened = if generation.is_missing(&options.path) {
+                // The engine would make an empty one.
+                Err(unreadable(io::Error::other(
+                    "the folder in it that has its rows is missing, or not whole",
+                )))
+            } else {
+                Self::open_generation(options, generation, Arc::default())
+            };
             if Generation::current(&options.path).map_err(unreadable)? == generation {
-                return Ok(opened);
+                return opened;
             }
         }
         Err(StoreError::Locked { path: options.path.clone() })
@@ -229,16 +236,27 @@ impl Embedded {
         lost.map_or(Ok(store), Err)
     }
 
-    /// From now on this one counts, and not the old one, of which it has to have every row.
-    pub(super) fn take_over(&self, old: &Self) -> Result<(), StoreError> {
+    /// Whether its rows are those of another.
+    pub(super) fn has_rows_of(&self, other: &Self) -> bool {
         let sum = |store: &Self| *store.sum.lock().unwrap_or_else(PoisonError::into_inner);
-        if sum(self) != sum(old) {
-            return Err(StoreError::Failed("the copy of its rows is not the same".to_owned()));
-        }
-        self.flush()?;
-        let noted = old.acknowledged.time().and_then(|time| self.acknowledged.note_time(time));
-        let begun = noted.and_then(|()| self.generation.begin(&self.path));
-        begun.map_err(|error| StoreError::Failed(error.to_string()))
+        sum(self) == sum(other)
+    }
+
+    /// From now on this one counts, which was flushed, and not the old one.
+    pub(super) fn take_over(&self, old: &Self) -> io::Result<Begun> {
+        self.acknowledged.note_time(old.acknowledged.time()?)?;
+        generation::sync(&self.folder)?;
+        self.generation.begin(&self.path)
+    }
+
+    /// Brings to the disk what the system holds of the log, so that no flush has much to do.
+    pub(super) fn settle_log(&self) -> io::Result<()> {
+        self.log.sync_data()
+    }
+
+    /// Gives the disk back although the engine is never closed.
+    pub(super) fn empty_log(&self) -> io::Result<()> {
+        File::options().write(true).open(self.folder.join("db"))?.set_len(0)
     }
 
     /// Removes what is left of other generations. For whoever has the store open to work on.
@@ -283,12 +301,9 @@ impl Embedded {
     /// A read. What the engine finds damaged, by an error or by an assertion, is damaged for whoever comes next as well,
     /// and nothing more is written into it.
     fn read<T>(&self, read: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, StoreError> {
-        let (reason, is_damage) = match catch_unwind(AssertUnwindSafe(read)) {
-            Ok(Ok(value)) => return Ok(value),
-            // Out of files, or a disk that does not answer at this moment.
-            Ok(Err(error @ sled::Error::Io(_))) => (said(&error), false),
-            Ok(Err(error)) => (format!("{DAMAGED}: {error}"), true),
-            Err(_panic) => (DAMAGED.to_owned(), true),
+        let (reason, is_damage) = match tried(read) {
+            Ok(value) => return Ok(value),
+            Err(failure) => failure,
         };
         if is_damage && self.health.fail(reason.clone()) {
             tracing::error!(reason, "the store cannot be read; nothing is acknowledged from now on");
@@ -307,6 +322,25 @@ impl Embedded {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Octets, Octets)>, StoreError> {
+        self.read(|| self.rows_of(prefix, after, limit))
+    }
+
+    /// The same for whoever reads what nobody has asked for: damage that it finds has hurt nobody yet.
+    pub(super) fn scan_quietly(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Octets, Octets)>, StoreError> {
+        tried(|| self.rows_of(prefix, after, limit)).map_err(|(reason, _)| StoreError::Failed(reason))
+    }
+
+    fn rows_of(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Octets, Octets)>, sled::Error> {
         let start = match after {
             Some(key) => Bound::Excluded(key.to_vec()),
             None => Bound::Included(prefix.to_vec()),
@@ -315,10 +349,8 @@ impl Embedded {
             Some(end) => Bound::Excluded(end),
             None => Bound::Unbounded,
         };
-        self.read(|| {
-            let rows = self.rows.range((start, end)).take(limit);
-            rows.map(|row| row.map(|(key, value)| (Octets(key), Octets(value)))).collect()
-        })
+        let rows = self.rows.range((start, end)).take(limit);
+        rows.map(|row| row.map(|(key, value)| (Octets(key), Octets(value)))).collect()
     }
 
     /// The last row of `prefix` in key order.
@@ -446,6 +478,17 @@ impl Embedded {
             }
         })?;
         Ok(sum)
+    }
+}
+
+/// A read, or what went wrong, and whether that is damage: what the engine says so of, or asserts on.
+fn tried<T>(read: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, (String, bool)> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(value)) => Ok(value),
+        // Out of files, or a disk that does not answer at this moment.
+        Ok(Err(error @ sled::Error::Io(_))) => Err((said(&error), false)),
+        Ok(Err(error)) => Err((format!("{DAMAGED}: {error}"), true)),
+        Err(_panic) => Err((DAMAGED.to_owned(), true)),
     }
 }
 

@@ -64,17 +64,25 @@ impl Generation {
         Ok(folder)
     }
 
-    /// From now on this one counts. Its files are on disk when this returns, and so is that.
-    pub(super) fn begin(self, store: &Path) -> io::Result<()> {
-        sync(&self.folder(store))?;
+    /// Whether its files are missing: it lies in a folder of its own, and that was not whole when it was begun with, or was
+    /// taken away since.
+    pub(super) fn is_missing(self, store: &Path) -> bool {
+        let folder = self.folder(store);
+        self.0 > 0 && ["conf", "db"].iter().any(|file| fs::symlink_metadata(folder.join(file)).is_err())
+    }
+
+    /// From now on this one counts, of which the files are on disk; and so is that when this returns. An error means that it
+    /// does not count.
+    pub(super) fn begin(self, store: &Path) -> io::Result<Begun> {
         let new = store.join(NEW);
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         writeln!(file, "{}", self.0)?;
         file.sync_all()?;
         // The folder's own name has to be there before the number that leads to it.
-        File::open(store)?.sync_all()?;
+        let folder = File::open(store)?;
+        folder.sync_all()?;
         fs::rename(&new, store.join(NAME))?;
-        File::open(store)?.sync_all()
+        Ok(folder.sync_all().map_or_else(Begun::Perhaps, |()| Begun::Surely))
     }
 
     /// Removes what does not count, for whoever has this one open. What cannot be removed lies there and hurts nobody.
@@ -100,6 +108,15 @@ impl Generation {
     }
 }
 
+/// Whether a generation counts.
+#[derive(Debug)]
+#[must_use = "if it is not sure, nothing may be written to either and neither may be removed"]
+pub(super) enum Begun {
+    Surely,
+    /// It does, as far as the system knows; whether it does on the disk nobody can tell.
+    Perhaps(io::Error),
+}
+
 /// Removes a file, or a folder with all that is in it, if it is there.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
@@ -113,13 +130,20 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Returns when all that is in a folder is on disk.
-fn sync(folder: &Path) -> io::Result<()> {
+/// Returns when all that is in a folder is on disk. What the engine removes meanwhile need not be.
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { File::open(&path)?.sync_all()? }
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            match File::open(&path).and_then(|file| file.sync_all()) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         File::open(&folder)?.sync_all()?;
     }
@@ -150,10 +174,13 @@ mod tests {
         let second = first.next();
         fs::write(second.make(store).unwrap().join("db"), "").unwrap();
         assert_eq!(Generation::current(store).unwrap(), first, "not yet");
-        second.begin(store).unwrap();
+        assert!(matches!(second.begin(store), Ok(Begun::Surely)));
         assert_eq!(Generation::current(store).unwrap(), second);
         second.clear_others(store);
         assert_eq!(names(store), ["generation", "notes.txt", "rows-1"]);
+        assert!(second.is_missing(store) && !first.is_missing(store));
+        fs::write(store.join("rows-1/conf"), "").unwrap();
+        assert!(!second.is_missing(store));
         let third = second.next();
         third.make(store).unwrap();
         second.clear_others(store);

@@ -77,7 +77,17 @@ pub(super) fn octets_on_disk(path: &Path) -> Result<u64, StoreError> {
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
         let mut look = || -> io::Result<()> {
-            for entry in fs::read_dir(&folder)? {
+            let entries = match fs::read_dir(&folder) {
+                // It goes as it is looked at, or is not ours, like the `lost+found` of a volume.
+                Err(error)
+                    if folder != path
+                        && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
+                {
+                    return Ok(());
+                }
+                entries => entries?,
+            };
+            for entry in entries {
                 let entry = entry?;
                 match entry.metadata() {
                     Ok(found) if found.is_dir() => folders.push(entry.path()),

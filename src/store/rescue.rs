@@ -36,6 +36,8 @@ impl Left {
 
     /// The longest beginning that opens, of those that a bisection comes by.
     fn rescued(options: &StoreOptions, wrong: StoreError) -> Result<Self, StoreError> {
+        // What somebody works on is no damage, whatever it looks like meanwhile.
+        let _held = siblings::lock(&options.path)?;
         let Some(copy) = siblings::beside(&options.path, ".rescue").map(Copy) else { return Err(wrong) };
         let failed =
             |error: io::Error| StoreError::Directory { path: copy.0.clone(), reason: error.to_string() };

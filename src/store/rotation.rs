@@ -14,19 +14,21 @@
 //! - What goes wrong with the new one is the end of the new one, and nothing that the store would notice.
 
 use std::{
+    io,
     path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     StoreError,
     embedded::{Change, Embedded},
     engine::Engine,
-    generation, keys,
+    generation::{self, Begun},
+    keys,
     keys::Table,
     measure,
     reading::has_bodies,
@@ -35,12 +37,14 @@ use super::{
 
 /// How often it is looked how much the store takes.
 const LOOK: Duration = Duration::from_secs(5);
-/// Until it is tried again after something went wrong.
+/// Until it is looked again on a disk without room.
 const REST: Duration = Duration::from_hours(1);
 /// Rows that are copied between two batches; few of those that may be large.
 const ROWS: usize = 256;
 const BODIES: usize = 4;
-/// While it is waited for the last who reads in the old one.
+/// Octets of rows after which the system brings what it holds of the copy to the disk.
+const SETTLED: usize = 8 << 20;
+/// While something is waited for that nobody tells.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the writer does besides writing.
@@ -49,7 +53,10 @@ pub(super) struct Rotation {
     copying: Option<Copying>,
     /// Waits until the files of the last can be removed.
     retiring: Option<JoinHandle<()>>,
-    look_at: Instant,
+    /// `None` if not in this run any more.
+    look_at: Option<Instant>,
+    /// What the store took when it had just been compacted.
+    took: u64,
 }
 
 /// A copy that is being made.
@@ -57,6 +64,9 @@ struct Copying {
     old: Arc<Embedded>,
     new: Embedded,
     at: Cursor,
+    /// All rows are there, and their files are on their way to the disk.
+    settling: Option<JoinHandle<io::Result<()>>>,
+    unsettled: usize,
     begun: Instant,
 }
 
@@ -64,6 +74,13 @@ struct Copying {
 struct Cursor {
     table: u8,
     after: Option<Vec<u8>>,
+}
+
+/// Why a copy comes to nothing.
+enum Trouble {
+    /// The new engine could not write.
+    Broken(String),
+    Other(String),
 }
 
 impl Cursor {
@@ -79,12 +96,13 @@ impl Cursor {
 
 impl Rotation {
     pub(super) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, copying: None, retiring: None, look_at: now() }
+        Self { engine, copying: None, retiring: None, look_at: Some(now()), took: 0 }
     }
 
-    /// Whether there is something to do between two batches.
-    pub(super) fn is_busy(&self) -> bool {
-        self.copying.is_some()
+    /// How long to wait for a batch before the next step; `None` if there is no step without one.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        let settling = self.copying.as_ref()?.settling.as_ref();
+        Some(if settling.is_some_and(|thread| !thread.is_finished()) { PAUSE } else { Duration::ZERO })
     }
 
     /// What has to be written to the copy when these are written to the store.
@@ -98,7 +116,7 @@ impl Rotation {
         let Some(copying) = self.copying.take() else { return };
         self.copying = match copying.write(share) {
             Ok(()) => Some(copying),
-            Err(error) => self.give_up(copying, &error.to_string()),
+            Err(trouble) => self.give_up(copying, &trouble),
         };
     }
 
@@ -110,9 +128,9 @@ impl Rotation {
             self.copying = match copying.step() {
                 Ok(false) => Some(copying),
                 Ok(true) => self.finish(copying),
-                Err(error) => self.give_up(copying, &error.to_string()),
+                Err(trouble) => self.give_up(copying, &trouble),
             };
-        } else if now() >= self.look_at {
+        } else if self.look_at.is_some_and(|at| now() >= at) {
             self.look_at = later(LOOK);
             self.begin_if_worth_it();
         }
@@ -121,8 +139,7 @@ impl Rotation {
     /// Nothing more is written: the copy goes.
     pub(super) fn stop(&mut self) {
         if let Some(Copying { new, .. }) = self.copying.take() {
-            let folder = new.folder().to_owned();
-            self.retiring = retire(Arc::new(new), folder);
+            self.retire_copy(new);
         }
     }
 
@@ -133,8 +150,13 @@ impl Rotation {
             return;
         }
         let old = self.engine.current();
-        let Ok(takes) = old.octets_on_disk() else { return };
-        if takes <= above || !measure::is_worth_compacting(takes, old.octets()) {
+        let takes = match old.octets_on_disk() {
+            Ok(takes) => takes,
+            Err(error) => return self.rest(&error.to_string()),
+        };
+        // Where the engine needs that much for what it holds, another compaction would not help either.
+        let has_grown = takes > above.max(self.took.saturating_mul(2));
+        if !has_grown || !measure::is_worth_compacting(takes, old.octets()) {
             return;
         }
         let free = measure::octets_free(old.folder()).unwrap_or(u64::MAX);
@@ -144,59 +166,96 @@ impl Rotation {
         match old.begin_next(self.engine.options()) {
             Ok(new) => {
                 let at = Cursor { table: 0, after: None };
-                self.copying = Some(Copying { old, new, at, begun: now() });
+                self.copying = Some(Copying { old, new, at, settling: None, unsettled: 0, begun: now() });
             }
             Err(error) => self.rest(&error.to_string()),
         }
     }
 
-    /// The copy is whole.
+    /// The copy is whole, and nearly all of it is on the disk.
     fn finish(&mut self, copying: Copying) -> Option<Copying> {
-        let Copying { old, new, begun, .. } = copying;
-        if let Err(error) = new.take_over(&old) {
-            let copying = Copying { old, new, at: Cursor { table: u8::MAX, after: None }, begun };
-            return self.give_up(copying, &error.to_string());
+        if let Err(error) = copying.new.flush() {
+            return self.give_up(copying, &Trouble::Broken(error.to_string()));
         }
-        let (before, after) = (old.octets_on_disk().unwrap_or(0), new.octets_on_disk().unwrap_or(0));
+        match copying.new.take_over(&copying.old) {
+            Ok(Begun::Surely) => {}
+            Ok(Begun::Perhaps(error)) => {
+                // From which of them a start would go on nobody knows: neither is written to any more.
+                self.engine.health().fail(error.to_string());
+                error!(%error, "the store cannot write; nothing is acknowledged before a restart");
+                std::mem::forget(copying.new);
+                return None;
+            }
+            Err(error) => return self.give_up(copying, &Trouble::Other(error.to_string())),
+        }
+        let Copying { old, new, begun, .. } = copying;
+        let before = old.octets_on_disk().unwrap_or(0);
+        self.took = new.octets_on_disk().unwrap_or(0);
         drop(old);
         let old = self.engine.exchange(new);
         let files = old.folder().to_owned();
-        let store = self.engine.options().path.clone();
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        info!(before, after, took_ms, "the store was compacted");
-        self.retiring =
-            if files == store { retire_first(old, self.engine.current()) } else { retire(old, files) };
+        info!(before, after = self.took, took_ms, "the store was compacted");
+        let is_first = files == self.engine.options().path;
+        self.retiring = if is_first { retire_first(old, self.engine.current()) } else { retire(old, files) };
         None
     }
 
-    fn give_up(&mut self, copying: Copying, reason: &str) -> Option<Copying> {
-        self.rest(reason);
-        let folder = copying.new.folder().to_owned();
-        // Never closed: the engine flushes in its destructor, and behind a write that failed it waits for ever.
-        std::mem::forget(copying.new);
-        let _left = generation::remove(&folder);
+    /// The store goes on as it is, in this run. The copy is removed.
+    fn give_up(&mut self, copying: Copying, trouble: &Trouble) -> Option<Copying> {
+        self.look_at = None;
+        let (Trouble::Broken(reason) | Trouble::Other(reason)) = trouble;
+        warn!(reason, "the store could not be compacted; it goes on as it is until the next start");
+        let new = copying.new;
+        if matches!(trouble, Trouble::Broken(_)) {
+            // Never closed: the engine flushes in its destructor, and behind a write that failed it waits for ever. So what
+            // it has of the disk has to be taken from it.
+            let _taken = new.empty_log();
+            let _left = generation::remove(new.folder());
+            std::mem::forget(new);
+        } else {
+            self.retire_copy(new);
+        }
         None
+    }
+
+    fn retire_copy(&mut self, new: Embedded) {
+        let folder = new.folder().to_owned();
+        self.retiring = retire(Arc::new(new), folder);
     }
 
     fn rest(&mut self, reason: &str) {
         self.look_at = later(REST);
-        warn!(reason, "the store could not be compacted, and goes on as it is");
+        warn!(reason, "the store cannot be compacted now");
     }
 }
 
 impl Copying {
-    fn write(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+    fn write(&self, changes: Vec<Change>) -> Result<(), Trouble> {
         let mut rest = changes.into_iter().peekable();
         while rest.peek().is_some() {
-            self.new.apply(rest.by_ref().take(STEP))?;
+            self.new.apply(rest.by_ref().take(STEP)).map_err(broken)?;
         }
         Ok(())
     }
 
-    /// Copies some more rows. Says whether all are copied.
-    fn step(&mut self) -> Result<bool, StoreError> {
+    /// Does a little of what is left. Says whether all is done.
+    fn step(&mut self) -> Result<bool, Trouble> {
+        match self.settling.take_if(|thread| thread.is_finished()) {
+            Some(thread) => {
+                let settled =
+                    thread.join().unwrap_or_else(|_panic| Err(io::Error::other("a thread ended badly")));
+                settled.map(|()| true).map_err(|error| Trouble::Other(error.to_string()))
+            }
+            None if self.settling.is_some() => Ok(false),
+            None => self.copy().map(|()| false),
+        }
+    }
+
+    /// Copies some more rows; behind the last begins to bring all of them to the disk.
+    fn copy(&mut self) -> Result<(), Trouble> {
         let limit = if has_bodies(self.at.table) { BODIES } else { ROWS };
-        let rows = self.old.scan(&[self.at.table], self.at.after.as_deref(), limit)?;
+        let rows = self.old.scan_quietly(&[self.at.table], self.at.after.as_deref(), limit).map_err(other)?;
         let is_last = rows.len() < limit;
         if let Some((key, _)) = rows.last() {
             self.at.after = Some(key.to_vec());
@@ -204,18 +263,43 @@ impl Copying {
         // The sum is made anew, and has to come out the same.
         let rows = rows.into_iter().filter(|(key, _)| **key != *keys::sum());
         let put = rows.map(|(key, value)| Change { key: key.to_vec(), value: Some(value.to_vec()) });
-        self.write(put.collect())?;
-        if !is_last {
-            return Ok(false);
+        let put: Vec<_> = put.collect();
+        self.unsettled = put.iter().map(Change::octets).fold(self.unsettled, usize::saturating_add);
+        self.write(put)?;
+        if self.unsettled >= SETTLED {
+            self.unsettled = 0;
+            self.new.settle_log().map_err(other)?;
         }
-        let Some(next) = self.next_table() else { return Ok(true) };
-        self.at = Cursor { table: next, after: None };
-        Ok(false)
+        if is_last {
+            match Table::ALL.iter().map(|table| table.byte()).filter(|byte| *byte > self.at.table).min() {
+                Some(next) => self.at = Cursor { table: next, after: None },
+                None => self.settle()?,
+            }
+        }
+        Ok(())
     }
 
-    fn next_table(&self) -> Option<u8> {
-        Table::ALL.iter().map(|table| table.byte()).filter(|byte| *byte > self.at.table).min()
+    fn settle(&mut self) -> Result<(), Trouble> {
+        if !self.new.has_rows_of(&self.old) {
+            return Err(Trouble::Other("the copy of its rows is not the same".to_owned()));
+        }
+        self.at = Cursor { table: u8::MAX, after: None };
+        self.new.flush().map_err(broken)?;
+        let folder = self.new.folder().to_owned();
+        let settling = thread::Builder::new().name("store-settling".to_owned());
+        self.settling = Some(settling.spawn(move || generation::sync(&folder)).map_err(other)?);
+        Ok(())
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]
+fn broken(error: StoreError) -> Trouble {
+    Trouble::Broken(error.to_string())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]
+fn other(error: impl ToString) -> Trouble {
+    Trouble::Other(error.to_string())
 }
 
 /// Removes the files of an engine when the last who reads in it is done. On a thread of its own: closing an engine may take
@@ -249,7 +333,7 @@ fn when_alone(old: Arc<Embedded>, then: impl FnOnce() + Send + 'static) -> Optio
         }
         then();
     });
-    let failed = |error: &std::io::Error| {
+    let failed = |error: &io::Error| {
         warn!(%error, "rows of before the store was compacted stay on the disk until the next start");
     };
     waiting.inspect_err(failed).ok()
@@ -260,9 +344,8 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn later(after: Duration) -> Instant {
-    let now = now();
-    now.checked_add(after).unwrap_or(now)
+fn later(after: Duration) -> Option<Instant> {
+    now().checked_add(after)
 }
 
 #[cfg(test)]

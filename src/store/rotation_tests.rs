@@ -10,7 +10,7 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A store, and what it should hold.
 struct Scene {
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
     options: StoreOptions,
     engine: Arc<Engine>,
     rotation: Rotation,
@@ -24,7 +24,7 @@ impl Scene {
         let options = options(&home.path().join("data"));
         let engine = Arc::new(Engine::open(&options).unwrap());
         let rotation = Rotation::new(Arc::clone(&engine));
-        let mut scene = Self { _home: home, options, engine, rotation, rows: Rows::new() };
+        let mut scene = Self { home, options, engine, rotation, rows: Rows::new() };
         scene.grow();
         scene.engine.set_compact_above(1 << 20);
         scene
@@ -49,6 +49,11 @@ impl Scene {
         }
         self.engine.current().commit(changes).unwrap();
         self.rotation.write(share);
+    }
+
+    /// Ends it, and hands over what keeps its files.
+    fn close(self) -> tempfile::TempDir {
+        self.home
     }
 
     fn folder(&self) -> PathBuf {
@@ -100,7 +105,7 @@ fn a_store_that_has_grown_goes_on_in_a_smaller_one_whatever_is_written_meanwhile
     let (first, before) = (scene.folder(), scene.engine.current().octets_on_disk().unwrap());
     scene.rotation.step();
     let mut steps: u8 = 0;
-    while scene.rotation.is_busy() {
+    while scene.rotation.pause().is_some() {
         assert!(scene.survives(), "{steps}");
         // In front of what is copied, behind it, and in the midst of it.
         scene.write(vec![
@@ -132,19 +137,19 @@ fn a_store_is_compacted_again_when_it_has_grown_again_and_not_before() {
     let mut scene = Scene::set();
     for round in 1..4 {
         scene.rotation.step();
-        assert!(scene.rotation.is_busy(), "round {round}");
-        while scene.rotation.is_busy() {
+        assert!(scene.rotation.pause().is_some(), "round {round}");
+        while scene.rotation.pause().is_some() {
             scene.rotation.step();
         }
         scene.rotation.retiring.take().unwrap().join().unwrap();
         assert_eq!(scene.folder(), scene.options.path.join(format!("rows-{round}")));
         let names = fs::read_dir(&scene.options.path).unwrap().map(|entry| entry.unwrap().file_name());
         assert_eq!(names.count(), 2, "its folder, and which that is");
-        scene.rotation.look_at = now();
+        scene.rotation.look_at = Some(now());
         scene.rotation.step();
-        assert!(!scene.rotation.is_busy(), "it is small");
+        assert!(scene.rotation.pause().is_none(), "it is small");
         scene.grow();
-        scene.rotation.look_at = now();
+        scene.rotation.look_at = Some(now());
     }
     assert!(scene.survives());
 }
@@ -155,12 +160,37 @@ fn a_copy_that_is_not_the_same_never_counts() {
     let key = put(b'B', 7, 0).key;
     scene.engine.current().alter(&key, b"altered");
     scene.rotation.step();
-    while scene.rotation.is_busy() {
+    while scene.rotation.pause().is_some() {
         scene.rotation.step();
     }
     assert_eq!(scene.folder(), scene.options.path);
+    scene.rotation.retiring.take().unwrap().join().unwrap();
     assert!(!scene.options.path.join("rows-1").is_dir());
+    assert!(scene.rotation.look_at.is_none(), "it would not be the same the next time either");
     scene.write(vec![put(b'B', 7, 9)]);
+}
+
+#[test]
+fn a_store_without_the_folder_of_its_rows_is_no_empty_store() {
+    let mut scene = Scene::set();
+    scene.rotation.step();
+    while scene.rotation.pause().is_some() {
+        scene.rotation.step();
+    }
+    scene.rotation.retiring.take().unwrap().join().unwrap();
+    let (path, folder) = (scene.options.path.clone(), scene.folder());
+    let options = scene.options.clone();
+    let home = scene.close();
+    let aside = path.with_file_name("aside");
+    fs::rename(&folder, &aside).unwrap();
+    // As a start that was cut at the wrong moment might leave it.
+    fs::create_dir(path.join("rows-7")).unwrap();
+    let error = Engine::open(&options).unwrap_err();
+    assert!(error.to_string().contains("missing"), "{error}");
+    assert!(!folder.is_dir() && path.join("rows-7").is_dir(), "nothing was made and nothing removed");
+    fs::rename(&aside, &folder).unwrap();
+    assert!(Engine::open(&options).is_ok());
+    drop(home);
 }
 
 #[test]

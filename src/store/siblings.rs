@@ -163,7 +163,7 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Holds a closed store as a hub would.
-fn lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let current = Generation::current(path).map_err(|error| refused(path, error))?;
     let file = File::open(current.folder(path).join("db")).map_err(|error| refused(path, error))?;
     match file.try_lock() {

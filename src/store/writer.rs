@@ -137,10 +137,18 @@ async fn write(kv: &Arc<Engine>, mut queue: mpsc::Receiver<Job>, gather: Duratio
     let mut rotation = Rotation::new(Arc::clone(kv));
     loop {
         if waiting.is_empty() {
-            while rotation.is_busy() && queue.is_empty() && !queue.is_closed() {
-                rotation.step();
-            }
-            if queue.recv_many(&mut received, GROUP).await == 0 {
+            let next = queue.recv_many(&mut received, GROUP);
+            let count = match rotation.pause() {
+                Some(pause) => match timeout(pause, next).await {
+                    Ok(count) => count,
+                    Err(_elapsed) => {
+                        rotation.step();
+                        continue;
+                    }
+                },
+                None => next.await,
+            };
+            if count == 0 {
                 rotation.stop();
                 return;
             }
