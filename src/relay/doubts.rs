@@ -17,7 +17,7 @@ use tracing::debug;
 use super::{
     Relay,
     answer::Answer,
-    receive::{Arrived, Verdict},
+    receive::{Arrived, Doubtful, Verdict},
 };
 use crate::{
     agenda::Work,
@@ -28,8 +28,9 @@ use crate::{
 
 /// Rows that are read at a time: each has a whole envelope in it.
 const PAGE: usize = 16;
-/// Until whoever is not the first in its lane is looked at again.
-const BEHIND: Duration = Duration::from_mins(1);
+/// Until whoever is not the first in its lane is looked at again, which is when the first of them leaves: this is for what a
+/// crash came between. Each look writes the envelope once more.
+const BEHIND: Duration = Duration::from_hours(1);
 /// Octets of envelopes that are kept.
 const MOST_OCTETS: usize = 256 << 20;
 /// Part of all that is kept that may be of one client.
@@ -147,6 +148,16 @@ impl Doubts {
         may_enter
     }
 
+    /// Gives a place to one that is kept and has none, whatever room there is.
+    fn seat(&self, account: NameId, lane: LaneId, place: Place) {
+        let mut kept = self.lock();
+        let lanes = kept.lanes.get(&(account, lane));
+        let has_place = lanes.is_some_and(|places| places.iter().any(|known| known.id == place.id));
+        if !has_place {
+            kept.put(account, lane, place);
+        }
+    }
+
     /// Gives the place back; whose turn it is then.
     fn leave(&self, account: NameId, lane: LaneId, id: Id) -> Option<Id> {
         let mut kept = self.lock();
@@ -215,12 +226,14 @@ impl Work for LookingAgain {
 }
 
 impl Relay {
-    /// Keeps a slap whose author cannot be asked for yet.
-    pub(super) async fn keep(&self, arrived: Arrived, lane: LaneId) -> Result<Answer, StoreError> {
+    /// Keeps a slap that cannot be told from whom it is yet.
+    pub(super) async fn keep(&self, doubtful: Doubtful) -> Result<Answer, StoreError> {
+        let Doubtful { arrived, lane, is_known, .. } = doubtful;
         let (account, id) = (arrived.id, id(arrived.id, &arrived.body));
         let answer = self.keep_as(id, arrived, lane).await?;
-        // Its author's host may be back long before the turn of the first in the lane.
+        // Its author's host is back long before the turn of the first in the lane.
         if answer == Answer::Kept
+            && is_known
             && let Some(first) = self.doubts.first(account, lane).filter(|first| *first != id)
         {
             self.hurry(first).await?;
@@ -234,10 +247,11 @@ impl Relay {
         if !self.is_still_there(account, &arrived.account)? {
             return Ok(Answer::Gone);
         }
-        if store.readable(store.doubt(id))?.is_some() && store.is_writable() {
+        let place = Place::new(id, &arrived.from, arrived.body.len());
+        if let Some(known) = store.readable(store.doubt(id))?.filter(|_| store.is_writable()) {
+            self.doubts.seat(account, known.lane, place);
             return Ok(Answer::Kept);
         }
-        let place = Place::new(id, &arrived.from, arrived.body.len());
         if !self.doubts.enter(account, lane, place) {
             return Ok(Answer::Later("too much waits to be verified; try again"));
         }
@@ -278,6 +292,7 @@ impl Relay {
         let account = store.account(name)?.filter(is_its);
         let Some(account) = account else { return self.drop_doubt(id, name, lane).await };
         let now = self.parts.clock.now();
+        self.seat(id, &doubt).await?;
         if self.doubts.first(name, lane) != Some(id) {
             return self.put_off(id, now.after(BEHIND), doubt.attempts).await;
         }
@@ -292,12 +307,11 @@ impl Relay {
         };
         let is_in_time = now.since(received_at) < self.parts.salmon.give_up;
         match Box::pin(self.judge(arrived)).await? {
-            Verdict::Doubtful(_) if is_in_time => {
+            Verdict::Doubtful(_) | Verdict::Answered(Answer::Later(_) | Answer::TooMany { .. })
+                if is_in_time =>
+            {
                 let attempts = doubt.attempts.saturating_add(1);
                 self.put_off(id, self.next_try(attempts, now), attempts).await
-            }
-            Verdict::Answered(Answer::Later(_) | Answer::TooMany { .. }) if is_in_time => {
-                self.put_off(id, now.after(BEHIND), doubt.attempts).await
             }
             verdict => {
                 if !matches!(verdict, Verdict::Answered(Answer::Taken)) {
@@ -306,6 +320,16 @@ impl Relay {
                 self.drop_doubt(id, name, lane).await
             }
         }
+    }
+
+    /// One of which it was not known whether it was written, as when the disk hung, has a row and no place.
+    async fn seat(&self, id: Id, doubt: &Doubt) -> Result<(), StoreError> {
+        let _held = self.parts.store.lane_locks().write(&id).await;
+        if self.parts.store.doubt(id)?.is_some() {
+            let place = Place::new(id, &doubt.from, doubt.envelope.len());
+            self.doubts.seat(doubt.account, doubt.lane, place);
+        }
+        Ok(())
     }
 
     /// Makes one that is kept due now, if it is not yet.
@@ -336,10 +360,16 @@ impl Relay {
         let next = {
             // Whoever sends the same again meanwhile waits, and is then given a place of its own.
             let _held = store.lane_locks().write(&id).await;
-            if let Some(Doubt { due_at: was, .. }) = store.doubt(id)? {
-                store.commit(RelayRecord::DoubtDone { id, was }.into()).await?;
-            }
-            self.doubts.leave(account, lane, id)
+            let done = match store.doubt(id) {
+                Ok(Some(Doubt { due_at: was, .. })) => {
+                    store.commit(RelayRecord::DoubtDone { id, was }.into()).await
+                }
+                found => found.map(|_| ()),
+            };
+            // Even if that failed: it may go yet, and would be in the way of all behind it. If it stays, it is due again.
+            let next = self.doubts.leave(account, lane, id);
+            done?;
+            next
         };
         match next {
             Some(next) => self.hurry(next).await,

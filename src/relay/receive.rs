@@ -76,6 +76,8 @@ pub(super) struct Doubtful {
     pub(super) arrived: Arrived,
     pub(super) read: Read,
     pub(super) lane: LaneId,
+    /// Its author is known, and it waits for those before it alone.
+    pub(super) is_known: bool,
 }
 
 /// Why a slap is not shown to be from its author.
@@ -133,7 +135,7 @@ impl Relay {
                 if slap.read.is_join(&slap.arrived.account) {
                     return Ok(Answer::Later("the author cannot be looked up at this moment; try again"));
                 }
-                self.keep(slap.arrived, slap.lane).await
+                self.keep(*slap).await
             }
         }
     }
@@ -147,28 +149,29 @@ impl Relay {
         if let Some(answer) = self.objection(&arrived, &read) {
             return Ok(answer.into());
         }
-        // It must not overtake what is kept.
         let waiting = read.claimed_lanes(&arrived.account).find(|lane| self.doubts.waits(arrived.id, *lane));
-        if let Some(lane) = waiting.filter(|_| !arrived.is_again) {
-            return Ok(Verdict::Doubtful(Box::new(Doubtful { arrived, read, lane })));
-        }
+        let waiting = waiting.filter(|_| !arrived.is_again);
         let author = match Box::pin(self.parts.lookup.confirm(&read.claims, &arrived.from)).await {
             Ok(author) => author,
             // In the lane of that name and of no other: a stranger may have added one whose host is down on purpose, and
             // those whose names it has besides do not wait for that.
             Err(Unconfirmed::Later(name)) => {
-                let lane = read.lane(&arrived.account, &name);
-                return Ok(Verdict::Doubtful(Box::new(Doubtful { arrived, read, lane })));
+                let lane = waiting.unwrap_or_else(|| read.lane(&arrived.account, &name));
+                return Ok(Verdict::Doubtful(Box::new(Doubtful { arrived, read, lane, is_known: false })));
             }
             Err(unconfirmed) => return Ok(Answer::from(unconfirmed).into()),
         };
+        // It must not overtake what is kept.
+        if let Some(lane) = waiting {
+            return Ok(Verdict::Doubtful(Box::new(Doubtful { arrived, read, lane, is_known: true })));
+        }
         let (read, author, form) = match self.verify(&arrived, read, author).await {
             Ok(proven) => proven,
             Err(Unverified::Answered(answer)) => return Ok(answer.into()),
             Err(Unverified::Doubtful(read, name)) => {
                 let read = *read;
                 let lane = read.unproven_lane(&arrived.account, &name);
-                return Ok(Verdict::Doubtful(Box::new(Doubtful { arrived, read, lane })));
+                return Ok(Verdict::Doubtful(Box::new(Doubtful { arrived, read, lane, is_known: false })));
             }
         };
         let mut names = author.descriptor().identities();

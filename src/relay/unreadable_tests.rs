@@ -1,4 +1,4 @@
-//! Rows that cannot be read: each lane goes on without them.
+//! Rows that cannot be read, or that nobody knows of: each lane goes on.
 
 use std::sync::atomic::Ordering;
 
@@ -251,4 +251,17 @@ async fn a_doubt_that_cannot_be_read_keeps_neither_the_relay_from_its_start_nor_
         // It had its turn: it is no slap, and so it is over.
         assert_eq!(scene.store.doubt([2; 16]).unwrap(), None);
     }
+}
+
+#[tokio::test]
+async fn a_doubt_that_has_a_row_and_no_place_is_looked_at_all_the_same() {
+    let scene = Scene::set().await;
+    let relay = scene.relay().await;
+    // As when the disk hung while it was written, and nobody could tell whether it would be.
+    scene.store.commit(doubt(alice(), 3, 3).into()).await.unwrap();
+    let work = Arc::new(LookingAgain(relay));
+    for due in scene.due(DueKind::Doubt) {
+        Arc::clone(&work).run(due).await.unwrap();
+    }
+    assert_eq!(scene.store.count_doubts().unwrap(), 0);
 }

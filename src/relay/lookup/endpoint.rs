@@ -85,8 +85,8 @@ impl Lookup {
         name: &Identity,
         found: Option<&Found>,
     ) -> Result<String, LookupError> {
+        let Some(_permit) = self.enter(None).await else { return Err(LookupError::Busy) };
         let before = self.deadline();
-        let Some(_permit) = self.enter(None, before).await else { return Err(LookupError::Busy) };
         let rules = &self.parts.rules;
         let start = match found.and_then(|found| found.descriptor.feed()) {
             Some(feed) => Url::parse(feed).ok(),
@@ -94,7 +94,7 @@ impl Lookup {
             None => rules.page(name.as_str()),
         };
         let start = start.ok_or(LookupError::Nothing)?;
-        let search = timeout_at(before, Errand::new(self).salmon_link(start));
+        let search = timeout_at(before, Errand::new(self, true).salmon_link(start));
         let endpoint = search.await.unwrap_or(Err(Miss::Later))?;
         self.endpoints.put(name.canonical(), &endpoint, self.parts.clock.now());
         Ok(endpoint)

@@ -18,6 +18,8 @@ const MOST_REQUESTS: u8 = 12;
 #[derive(Debug)]
 pub(super) struct Errand<'a> {
     pub(super) lookup: &'a Lookup,
+    /// For a site beside us.
+    is_own: bool,
     /// Hosts that this look-up was counted for.
     counted: Vec<String>,
     left: u8,
@@ -44,8 +46,8 @@ pub(super) enum Gone {
 }
 
 impl<'a> Errand<'a> {
-    pub(super) fn new(lookup: &'a Lookup) -> Self {
-        Self { lookup, counted: Vec::new(), left: MOST_REQUESTS, may_pass: false, is_crowded: false }
+    pub(super) fn new(lookup: &'a Lookup, is_own: bool) -> Self {
+        Self { lookup, is_own, counted: Vec::new(), left: MOST_REQUESTS, may_pass: false, is_crowded: false }
     }
 
     pub(super) fn rules(&self) -> &'a Rules {
@@ -105,7 +107,7 @@ impl<'a> Errand<'a> {
         // Whatever the port: it is one machine.
         let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
         if !self.counted.contains(&host) {
-            if !self.lookup.limits.may_be_asked(&host) {
+            if !self.lookup.limits.may_be_asked(&host, self.is_own) {
                 self.is_crowded = true;
                 return None;
             }

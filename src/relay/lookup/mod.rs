@@ -11,7 +11,7 @@
 //! - One name is asked after once at a time, however many want to know; once a day if it is there, once a minute if not,
 //!   and out of turn once in ten minutes.
 //! - Neither those who make us ask nor those who are asked can be the occasion of more than so many look-ups a minute, and
-//!   of those at a time a client has its share. What our own sites send waits behind none of them.
+//!   of those at a time a client has its share. What our own sites send waits behind none of them, and is counted apart.
 //! - Errors and logs have no body, no address and no path in them.
 //!
 //! | File | What |
@@ -39,7 +39,7 @@ pub use confirm::{Confirmed, Unconfirmed};
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -261,6 +261,17 @@ impl Lookup {
         if asking.is_some_and(|asking| !self.limits.may_ask(asking)) {
             return Err(Miss::Busy);
         }
+        // Before the others who want to know are joined: nobody waits for the turn of a client that has too much under way.
+        let Some(_permit) = self.enter(asking).await else { return Err(Miss::Busy) };
+        let now_known = self.known.get(identity).await;
+        if let Some(newer) =
+            now_known.filter(|newer| known.is_none_or(|was| was.fetched_at < newer.fetched_at))
+        {
+            return Ok(cached(newer, false));
+        }
+        if let Some(miss) = self.known.failure(identity.id(), self.parts.clock.now()) {
+            return Err(miss);
+        }
         let fetch = || Box::pin(self.fetch(identity, asking, known, turn));
         let fetched = self.under_way.once(identity.id(), fetch).await?;
         Ok(Found {
@@ -279,7 +290,6 @@ impl Lookup {
         turn: Turn,
     ) -> Result<KnownDescriptor, Miss> {
         let before = self.deadline();
-        let Some(_permit) = self.enter(asking, before).await else { return Err(Miss::Busy) };
         let refreshed_at = match turn {
             Turn::Due => known.and_then(|known| known.refreshed_at),
             Turn::Out => Some(self.parts.clock.now()),
@@ -289,7 +299,7 @@ impl Lookup {
         if let Some(known) = known.filter(|known| known.refreshed_at != refreshed_at) {
             self.known.put(identity, KnownDescriptor { refreshed_at, ..known.clone() }).await;
         }
-        let found = timeout_at(before, Errand::new(self).descriptor(identity)).await;
+        let found = timeout_at(before, Errand::new(self, asking.is_none()).descriptor(identity)).await;
         let now = self.parts.clock.now();
         match found.unwrap_or(Err(Miss::Later)) {
             Ok(descriptor) => {
@@ -309,13 +319,13 @@ impl Lookup {
         now.checked_add(self.parts.rules.lookup_within).unwrap_or(now)
     }
 
-    /// Waits for room; `None` if there is none in time.
-    async fn enter(&self, asking: Option<&str>, before: Instant) -> Option<Permit> {
+    /// Waits for room, as long as a request takes; `None` if there is none in time.
+    async fn enter(&self, asking: Option<&str>) -> Option<Permit> {
         let (lanes, client) = match asking {
             Some(client) => (&self.inward, client),
             None => (&self.outward, ""),
         };
-        timeout_at(before, lanes.enter(client)).await.ok()
+        timeout(self.parts.rules.lookup_timeout, lanes.enter(client)).await.ok()
     }
 
     /// Forgets, until the stop, what is too old to be of use.

@@ -171,11 +171,40 @@ async fn a_look_up_ends_in_time_whether_it_waits_for_an_answer_or_for_its_turn()
     let in_the_way = (scene.lookup.inward.enter("x").await, scene.lookup.outward.enter("").await);
     assert_eq!(scene.find(BOB).await, Err(LookupError::Busy));
     assert_eq!(scene.lookup.by_feed(&name(feed), None).await, Err(LookupError::Busy));
-    assert_eq!((begun.elapsed().as_secs(), scene.asked().len()), (20, 0));
+    assert_eq!((begun.elapsed().as_secs(), scene.asked().len()), (10, 0));
     drop(in_the_way);
     assert_eq!(scene.find(BOB).await, Err(LookupError::Later));
     assert_eq!(scene.lookup.by_feed(&name(feed), None).await, Err(LookupError::Later));
-    assert_eq!((begun.elapsed().as_secs(), scene.asked().len()), (40, 2));
+    assert_eq!((begun.elapsed().as_secs(), scene.asked().len()), (30, 2));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_turn_of_a_client_that_has_its_share_under_way() {
+    let scene = Scene::set(Rules { concurrency: 4, ..Rules::default() });
+    scene.says(FINGER, &jrd(&[BOB]));
+    let (bob, slow) = (name(BOB), name("a@one.example"));
+    let in_the_way = scene.lookup.inward.enter("x").await;
+    let mut first = Box::pin(scene.lookup.find(&bob, "x"));
+    tokio::select! {
+        biased;
+        _ = &mut first => panic!("it has its share"),
+        () = tokio::task::yield_now() => {}
+    }
+    assert!(scene.lookup.find(&bob, "y").await.is_ok());
+    scene.lookup.find(&slow, "y").await.unwrap_err();
+    drop(in_the_way);
+    assert!(first.await.unwrap().is_cached, "and it need not ask again");
+    let asked = scene.asked();
+    assert_eq!(asked.iter().filter(|url| *url == FINGER).count(), 1, "{asked:?}");
+}
+
+#[tokio::test]
+async fn strangers_do_not_use_up_what_our_own_sites_may_ask_of_a_host() {
+    let scene = Scene::set(Rules { lookups_per_minute: NonZeroU32::MIN, ..Rules::default() });
+    scene.says(FINGER, &jrd(&[BOB]));
+    scene.lookup.find(&name("a@bob.example"), "x").await.unwrap_err();
+    assert_eq!(scene.lookup.find(&name(BOB), "y").await, Err(LookupError::Later));
+    assert!(scene.lookup.endpoint(BOB, false).await.is_ok());
 }
 
 #[tokio::test]
