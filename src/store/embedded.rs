@@ -249,6 +249,14 @@ impl Embedded {
         self.generation.begin(&self.path)
     }
 
+    /// Closes it and opens it again: what it has just written it would keep in memory, three times what it needs to go on.
+    pub(super) fn reopened(self, options: &StoreOptions) -> Result<Self, StoreError> {
+        let (generation, health) = (self.generation, Arc::clone(&self.health));
+        drop(self);
+        let (store, lost) = Self::open_generation(options, generation, health)?;
+        lost.map_or(Ok(store), Err)
+    }
+
     /// Brings to the disk what the system holds of the log, so that no flush has much to do.
     pub(super) fn settle_log(&self) -> io::Result<()> {
         self.log.sync_data()

@@ -44,6 +44,7 @@ const ROWS: usize = 256;
 const BODIES: usize = 4;
 /// Octets of rows after which the system brings what it holds of the copy to the disk.
 const SETTLED: usize = 8 << 20;
+const NOT_THE_SAME: &str = "the copy of its rows is not the same";
 /// While something is waited for that nobody tells.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -116,7 +117,7 @@ impl Rotation {
         let Some(copying) = self.copying.take() else { return };
         self.copying = match copying.write(share) {
             Ok(()) => Some(copying),
-            Err(trouble) => self.give_up(copying, &trouble),
+            Err(trouble) => self.give_up(copying.new, &trouble),
         };
     }
 
@@ -128,7 +129,7 @@ impl Rotation {
             self.copying = match copying.step() {
                 Ok(false) => Some(copying),
                 Ok(true) => self.finish(copying),
-                Err(trouble) => self.give_up(copying, &trouble),
+                Err(trouble) => self.give_up(copying.new, &trouble),
             };
         } else if self.look_at.is_some_and(|at| now() >= at) {
             self.look_at = later(LOOK);
@@ -175,20 +176,33 @@ impl Rotation {
     /// The copy is whole, and nearly all of it is on the disk.
     fn finish(&mut self, copying: Copying) -> Option<Copying> {
         if let Err(error) = copying.new.flush() {
-            return self.give_up(copying, &Trouble::Broken(error.to_string()));
+            return self.give_up(copying.new, &Trouble::Broken(error.to_string()));
         }
-        match copying.new.take_over(&copying.old) {
+        let Copying { old, new, begun, .. } = copying;
+        let folder = new.folder().to_owned();
+        let new = match new.reopened(self.engine.options()) {
+            Ok(new) => new,
+            Err(error) => {
+                self.end(&error.to_string());
+                let _left = generation::remove(&folder);
+                return None;
+            }
+        };
+        // As it is on the disk, and with all that was written since it was copied.
+        if !new.has_rows_of(&old) {
+            return self.give_up(new, &Trouble::Other(NOT_THE_SAME.to_owned()));
+        }
+        match new.take_over(&old) {
             Ok(Begun::Surely) => {}
             Ok(Begun::Perhaps(error)) => {
                 // From which of them a start would go on nobody knows: neither is written to any more.
                 self.engine.health().fail(error.to_string());
                 error!(%error, "the store cannot write; nothing is acknowledged before a restart");
-                std::mem::forget(copying.new);
+                std::mem::forget(new);
                 return None;
             }
-            Err(error) => return self.give_up(copying, &Trouble::Other(error.to_string())),
+            Err(error) => return self.give_up(new, &Trouble::Other(error.to_string())),
         }
-        let Copying { old, new, begun, .. } = copying;
         let before = old.octets_on_disk().unwrap_or(0);
         self.took = new.octets_on_disk().unwrap_or(0);
         drop(old);
@@ -202,21 +216,27 @@ impl Rotation {
     }
 
     /// The store goes on as it is, in this run. The copy is removed.
-    fn give_up(&mut self, copying: Copying, trouble: &Trouble) -> Option<Copying> {
-        self.look_at = None;
-        let (Trouble::Broken(reason) | Trouble::Other(reason)) = trouble;
-        warn!(reason, "the store could not be compacted; it goes on as it is until the next start");
-        let new = copying.new;
-        if matches!(trouble, Trouble::Broken(_)) {
-            // Never closed: the engine flushes in its destructor, and behind a write that failed it waits for ever. So what
-            // it has of the disk has to be taken from it.
-            let _taken = new.empty_log();
-            let _left = generation::remove(new.folder());
-            std::mem::forget(new);
-        } else {
-            self.retire_copy(new);
+    fn give_up(&mut self, new: Embedded, trouble: &Trouble) -> Option<Copying> {
+        match trouble {
+            Trouble::Broken(reason) => {
+                self.end(reason);
+                // Never closed: the engine flushes in its destructor, and behind a write that failed it waits for ever. So
+                // what it has of the disk has to be taken from it.
+                let _taken = new.empty_log();
+                let _left = generation::remove(new.folder());
+                std::mem::forget(new);
+            }
+            Trouble::Other(reason) => {
+                self.end(reason);
+                self.retire_copy(new);
+            }
         }
         None
+    }
+
+    fn end(&mut self, reason: &str) {
+        self.look_at = None;
+        warn!(reason, "the store could not be compacted; it goes on as it is until the next start");
     }
 
     fn retire_copy(&mut self, new: Embedded) {
@@ -281,7 +301,7 @@ impl Copying {
 
     fn settle(&mut self) -> Result<(), Trouble> {
         if !self.new.has_rows_of(&self.old) {
-            return Err(Trouble::Other("the copy of its rows is not the same".to_owned()));
+            return Err(Trouble::Other(NOT_THE_SAME.to_owned()));
         }
         self.at = Cursor { table: u8::MAX, after: None };
         self.new.flush().map_err(broken)?;
