@@ -243,10 +243,10 @@ impl Embedded {
     }
 
     /// From now on this one counts, which was flushed, and not the old one.
-    pub(super) fn take_over(&self, old: &Self) -> io::Result<Begun> {
+    pub(super) fn take_over(&self, old: &Self, took: u64) -> io::Result<Begun> {
         self.acknowledged.note_time(old.acknowledged.time()?)?;
         generation::sync(&self.folder)?;
-        self.generation.begin(&self.path)
+        self.generation.begin(&self.path, took)
     }
 
     /// Closes it and opens it again: what it has just written it would keep in memory, three times what it needs to go on.

@@ -1,8 +1,8 @@
 //! Where in the store's folder its rows lie.
 //!
 //! A store begins in its folder itself. When it has grown ([`super::rotation`]) its rows go on in a folder inside of that,
-//! `rows-1`, then `rows-2`, and the file `generation` has the number of the one that counts. It is written last and by a
-//! rename: whenever the program dies, either the old rows count or the new ones do, and both are whole. What does not count
+//! `rows-1`, then `rows-2`, and the file `generation` has the number of the one that counts, and how many octets it took when
+//! it was new. It is written last and by a rename: whenever the program dies, either the old rows count or the new ones do, and both are whole. What does not count
 //! is removed by whoever has the store open.
 //!
 //! Inside, because the folder may be a volume, beside which nothing can be put in its place.
@@ -35,13 +35,15 @@ pub(super) struct Generation(u64);
 impl Generation {
     /// The one that counts.
     pub(super) fn current(store: &Path) -> io::Result<Self> {
-        let text = match fs::read_to_string(store.join(NAME)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self(0)),
-            Err(error) => return Err(error),
-        };
-        let number = text.trim().parse();
-        number.map(Self).map_err(|_nonsense| io::Error::other(format!("{NAME} holds no number")))
+        let Some(text) = text(store)? else { return Ok(Self(0)) };
+        let number = text.split_whitespace().next().and_then(|number| number.parse().ok());
+        number.map(Self).ok_or_else(|| io::Error::other(format!("{NAME} holds no number")))
+    }
+
+    /// What the one that counts took of the disk when it was new; nothing where that is not known.
+    pub(super) fn took(store: &Path) -> u64 {
+        let text = text(store).ok().flatten();
+        text.and_then(|text| text.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
     }
 
     pub(super) const fn next(self) -> Self {
@@ -73,10 +75,10 @@ impl Generation {
 
     /// From now on this one counts, of which the files are on disk; and so is that when this returns. An error means that it
     /// does not count.
-    pub(super) fn begin(self, store: &Path) -> io::Result<Begun> {
+    pub(super) fn begin(self, store: &Path, took: u64) -> io::Result<Begun> {
         let new = store.join(NEW);
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        writeln!(file, "{}", self.0)?;
+        writeln!(file, "{} {took}", self.0)?;
         file.sync_all()?;
         // The folder's own name has to be there before the number that leads to it.
         let folder = File::open(store)?;
@@ -105,6 +107,14 @@ impl Generation {
             }
         }
         Ok(())
+    }
+}
+
+fn text(store: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(store.join(NAME)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -174,8 +184,8 @@ mod tests {
         let second = first.next();
         fs::write(second.make(store).unwrap().join("db"), "").unwrap();
         assert_eq!(Generation::current(store).unwrap(), first, "not yet");
-        assert!(matches!(second.begin(store), Ok(Begun::Surely)));
-        assert_eq!(Generation::current(store).unwrap(), second);
+        assert!(matches!(second.begin(store, 99), Ok(Begun::Surely)));
+        assert_eq!((Generation::current(store).unwrap(), Generation::took(store)), (second, 99));
         second.clear_others(store);
         assert_eq!(names(store), ["generation", "notes.txt", "rows-1"]);
         assert!(second.is_missing(store) && !first.is_missing(store));

@@ -27,7 +27,7 @@ use super::{
     StoreError,
     embedded::{Change, Embedded},
     engine::Engine,
-    generation::{self, Begun},
+    generation::{self, Begun, Generation},
     keys,
     keys::Table,
     measure,
@@ -56,7 +56,7 @@ pub(super) struct Rotation {
     retiring: Option<JoinHandle<()>>,
     /// `None` if not in this run any more.
     look_at: Option<Instant>,
-    /// What the store took when it had just been compacted.
+    /// What the store took when it had just been compacted, in this run or before.
     took: u64,
 }
 
@@ -97,7 +97,8 @@ impl Cursor {
 
 impl Rotation {
     pub(super) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, copying: None, retiring: None, look_at: Some(now()), took: 0 }
+        let took = Generation::took(&engine.options().path);
+        Self { engine, copying: None, retiring: None, look_at: Some(now()), took }
     }
 
     /// How long to wait for a batch before the next step; `None` if there is no step without one.
@@ -192,7 +193,8 @@ impl Rotation {
         if !new.has_rows_of(&old) {
             return self.give_up(new, &Trouble::Other(NOT_THE_SAME.to_owned()));
         }
-        match new.take_over(&old) {
+        let took = new.octets_on_disk().unwrap_or(0);
+        match new.take_over(&old, took) {
             Ok(Begun::Surely) => {}
             Ok(Begun::Perhaps(error)) => {
                 // From which of them a start would go on nobody knows: neither is written to any more.
@@ -204,7 +206,7 @@ impl Rotation {
             Err(error) => return self.give_up(new, &Trouble::Other(error.to_string())),
         }
         let before = old.octets_on_disk().unwrap_or(0);
-        self.took = new.octets_on_disk().unwrap_or(0);
+        self.took = took;
         drop(old);
         let old = self.engine.exchange(new);
         let files = old.folder().to_owned();

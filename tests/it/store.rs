@@ -212,7 +212,7 @@ async fn a_store_that_has_grown_compacts_itself_while_it_is_used_and_stays_one_f
     stage.hub.logged("the store was compacted").await;
     stage.got_only(rounds, &topic, &callback).await;
     stage.hub.kill_9();
-    assert_eq!(fs::read_to_string(stage.hub.data().join("generation")).unwrap(), "1\n");
+    assert!(fs::read_to_string(stage.hub.data().join("generation")).unwrap().starts_with("1 "));
     stage.hub.restart().await;
     assert!(!fs::exists(log(&stage)).unwrap(), "what was compacted is gone");
     let octets = told(&stage).await;

@@ -79,7 +79,7 @@ async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
     }
     verify(&mut stage).await;
     let compacted = fs::read_to_string(stage.hub.data().join("generation")).unwrap_or_default();
-    let compacted = compacted.trim();
+    let compacted = compacted.split_whitespace().next().unwrap_or_default();
     assert!(!compacted.is_empty(), "its store has never compacted itself");
     eprintln!(
         "{killed} kills in {:?} (seed {}): {acknowledged} requests acknowledged, none lost; {repeats} repeats; compacted \
