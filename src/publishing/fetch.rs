@@ -76,14 +76,14 @@ pub(super) struct Room {
 
 impl Room {
     fn new(permit: Permit) -> Self {
-        let now = Instant::now();
-        Self { permit: Some(permit), patience: now.checked_add(PATIENCE).unwrap_or(now), is_aside: false }
+        Self { permit: Some(permit), patience: patience(), is_aside: false }
     }
 
     /// Leaves for another host, where a look begins like any other.
     fn moves(&mut self, enter: impl FnOnce() -> Option<Permit>) -> bool {
         self.permit = None;
         self.permit = enter();
+        self.patience = patience();
         self.is_aside = false;
         self.permit.is_some()
     }
@@ -102,6 +102,12 @@ impl Room {
         }
         Some(answer.await)
     }
+}
+
+/// Until when a request that is made now may take a place among those that are not slow.
+fn patience() -> Instant {
+    let now = Instant::now();
+    now.checked_add(PATIENCE).unwrap_or(now)
 }
 
 /// For whom and why a topic is asked.

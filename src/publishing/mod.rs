@@ -111,7 +111,7 @@ const LONGEST_WINDOW: Duration = Duration::from_mins(1);
 
 impl Publishing {
     pub fn new(parts: Parts) -> Arc<Self> {
-        let waiting = Self::concurrency(&parts.fetch).saturating_sub(parts.fetch.concurrency);
+        let waiting = parts.fetch.concurrency.saturating_mul(3);
         Arc::new(Self {
             parts,
             waiting: Semaphore::new(waiting.min(Semaphore::MAX_PERMITS)),
@@ -123,9 +123,10 @@ impl Publishing {
         })
     }
 
-    /// Fetches that the agenda may have started: those under way, and three times as many that wait for their host.
+    /// Fetches that the agenda may have started: those under way, as many that are slow, and three times as many that wait
+    /// for their host.
     pub fn concurrency(fetch: &FetchConfig) -> usize {
-        fetch.concurrency.saturating_mul(4)
+        fetch.concurrency.saturating_mul(5)
     }
 
     /// What wakes the agenda of fetches.

@@ -111,7 +111,9 @@ impl<'a> Trying<'a> {
 
     fn lost(&mut self, error: LookupError) -> Heard {
         let (outcome, heard) = match error {
-            LookupError::Later | LookupError::Busy => ("lookup", Heard::Later { wish: None }),
+            // Nothing is wrong with the target: we have too much under way, or have asked its host too often.
+            LookupError::Busy | LookupError::Crowded => return Heard::Crowded,
+            LookupError::Later => ("lookup", Heard::Later { wish: None }),
             LookupError::Nothing => ("no-endpoint", Heard::Refused),
         };
         self.note(None, outcome, Form::Padded);

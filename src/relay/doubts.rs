@@ -231,14 +231,18 @@ impl Relay {
         let Doubtful { arrived, lane, is_known, .. } = doubtful;
         let (account, id) = (arrived.id, id(arrived.id, &arrived.body));
         let answer = self.keep_as(id, arrived, lane).await?;
-        // Its author's host is back long before the turn of the first in the lane.
-        if answer == Answer::Kept
-            && is_known
-            && let Some(first) = self.doubts.first(account, lane).filter(|first| *first != id)
-        {
-            self.hurry(first).await?;
+        if answer == Answer::Kept && is_known {
+            self.bring_on(account, lane).await?;
         }
         Ok(answer)
+    }
+
+    /// The author's host is back before the turn of the first in the lane: it has its turn now.
+    pub(super) async fn bring_on(&self, account: NameId, lane: LaneId) -> Result<(), StoreError> {
+        match self.doubts.first(account, lane) {
+            Some(first) => self.hurry(first).await,
+            None => Ok(()),
+        }
     }
 
     async fn keep_as(&self, id: Id, arrived: Arrived, lane: LaneId) -> Result<Answer, StoreError> {

@@ -92,6 +92,7 @@ impl Relay {
         let Tried { created_at, mut target, is_news, heard } = tried;
         let now = self.parts.clock.now();
         let is_late = self.has_had_its_time(created_at, now);
+        let is_long_over = now.since(created_at) >= self.parts.salmon.give_up.saturating_mul(2);
         let (counted, verdict) = match heard {
             Heard::Crowded => {
                 let due_at = now.after(self.parts.random.jitter(CROWDED, 0.5));
@@ -101,7 +102,8 @@ impl Relay {
                 return Ok(());
             }
             // What waited behind others for all of its time is tried once: the next that may be sent there is it.
-            Heard::Down { host, until } if !is_late || target.tries.is_empty() => {
+            // There is an end to that as well: to a host that is never up more comes than its probes take.
+            Heard::Down { host, until } if !is_late || (target.tries.is_empty() && !is_long_over) => {
                 let commit = kept(first, target, is_news);
                 self.wait_outward(first, LaneState { due_at: until, ..state }, commit).await?;
                 // Where the host came back meanwhile, nobody saw this row then.

@@ -133,6 +133,9 @@ impl Relay {
             Verdict::Doubtful(slap) => {
                 // Who asks to be let in waits for the decision.
                 if slap.read.is_join(&slap.arrived.account) {
+                    if slap.is_known {
+                        self.bring_on(slap.arrived.id, slap.lane).await?;
+                    }
                     return Ok(Answer::Later("the author cannot be looked up at this moment; try again"));
                 }
                 self.keep(*slap).await

@@ -61,7 +61,7 @@ struct Known {
 impl Known {
     fn of(store: &Store, to: &str) -> Result<Option<Self>, StoreError> {
         let Some(name) = Identity::parse(to) else { return Ok(None) };
-        let Some(known) = store.descriptor(name.id())? else { return Ok(None) };
+        let Some(known) = store.readable(store.descriptor(name.id()))? else { return Ok(None) };
         let descriptor = known.descriptor;
         let subject = descriptor.subject.as_deref().and_then(Identity::parse);
         Ok(subject.map(|subject| Self { name, descriptor, subject }))

@@ -116,6 +116,8 @@ impl Rotation {
     /// Writes that, after the store was.
     pub(super) fn write(&mut self, share: Vec<Change>) {
         let Some(copying) = self.copying.take() else { return };
+        let health = Arc::clone(self.engine.health());
+        let _writing = health.writing();
         self.copying = match copying.write(share) {
             Ok(()) => Some(copying),
             Err(trouble) => self.give_up(copying.new, &trouble),
@@ -124,6 +126,9 @@ impl Rotation {
 
     /// The next step, after a batch or when there is none.
     pub(super) fn step(&mut self) {
+        // A copy that hangs holds up all commits, and they have to be told.
+        let health = Arc::clone(self.engine.health());
+        let _writing = health.writing();
         if self.engine.health().has_failed() {
             self.stop();
         } else if let Some(mut copying) = self.copying.take() {
@@ -181,7 +186,7 @@ impl Rotation {
         }
         let Copying { old, new, begun, .. } = copying;
         let folder = new.folder().to_owned();
-        let new = match new.reopened(self.engine.options()) {
+        let mut new = match new.reopened(self.engine.options()) {
             Ok(new) => new,
             Err(error) => {
                 self.end(&error.to_string());
@@ -189,8 +194,8 @@ impl Rotation {
                 return None;
             }
         };
-        // As it is on the disk, and with all that was written since it was copied.
-        if !new.has_rows_of(&old) {
+        // As the engine finds it on the disk, row for row, and with all that was written since it was copied.
+        if new.check_sum().is_err() || !new.has_rows_of(&old) {
             return self.give_up(new, &Trouble::Other(NOT_THE_SAME.to_owned()));
         }
         let took = new.octets_on_disk().unwrap_or(0);

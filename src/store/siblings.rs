@@ -167,8 +167,9 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let current = Generation::current(path).map_err(|error| refused(path, error))?;
     let file = File::open(current.folder(path).join("db")).map_err(|error| refused(path, error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned() }),
+        // A hub may have gone on elsewhere meanwhile.
+        Ok(()) if Generation::current(path).is_ok_and(|now| now == current) => Ok(file),
+        Ok(()) | Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned() }),
         Err(TryLockError::Error(error)) => Err(refused(path, error)),
     }
 }

@@ -53,7 +53,7 @@ impl Unconfirmed {
     fn of(error: LookupError, name: &Identity) -> Self {
         match error {
             LookupError::Nothing => Self::Nothing,
-            LookupError::Later => Self::Later(name.clone()),
+            LookupError::Later | LookupError::Crowded => Self::Later(name.clone()),
             LookupError::Busy => Self::Busy,
         }
     }

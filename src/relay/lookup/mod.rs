@@ -132,9 +132,12 @@ pub struct Found {
 /// Why nothing was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 pub enum LookupError {
-    /// May pass: no connection, too late, an error of the server, or it was asked too often of late.
+    /// May pass: no connection, too late, or an error of the server.
     #[error("the host of that name cannot be asked right now")]
     Later,
+    /// It was asked too often of late.
+    #[error("the host of that name was asked too often of late")]
+    Crowded,
     /// Whoever wants to know has too much looked up already, or all do.
     #[error("too much is looked up already")]
     Busy,
@@ -167,7 +170,8 @@ impl From<Miss> for LookupError {
     fn from(miss: Miss) -> Self {
         match miss {
             Miss::Nothing => Self::Nothing,
-            Miss::Later | Miss::Crowded => Self::Later,
+            Miss::Later => Self::Later,
+            Miss::Crowded => Self::Crowded,
             Miss::Busy => Self::Busy,
         }
     }
@@ -202,10 +206,11 @@ impl Lookup {
         }
         match self.ask(identity, asking, known.as_ref(), Turn::Due).await {
             Ok(found) => Ok(found),
-            Err(Miss::Later) => known
+            // Strangers may ask so much about a host that there is nothing left for others.
+            Err(miss @ (Miss::Later | Miss::Crowded)) => known
                 .filter(|known| age(known) < self.parts.rules.keep_stale)
                 .map(|known| cached(known, true))
-                .ok_or(LookupError::Later),
+                .ok_or(miss.into()),
             Err(miss) => Err(miss.into()),
         }
     }

@@ -85,7 +85,7 @@ async fn look_ups_a_minute_are_bounded_for_who_asks_and_for_who_is_asked() {
     scene.asked();
     assert_eq!(
         ask("e", "one.example:8443", "z").await,
-        Err(LookupError::Later),
+        Err(LookupError::Crowded),
         "one machine, whatever port"
     );
     assert!(scene.asked().is_empty());
@@ -106,7 +106,7 @@ async fn the_one_look_out_of_turn_is_not_spent_where_nobody_is_asked() {
         "over its limit"
     );
     let next = scene.lookup.refresh(&bob, &outdated, "y").await;
-    assert_eq!(next, Some(Err(LookupError::Later)), "it is asked, and its host's limit stands in the way");
+    assert_eq!(next, Some(Err(LookupError::Crowded)), "it is asked, and its host's limit stands in the way");
 }
 
 #[tokio::test]
@@ -203,8 +203,12 @@ async fn strangers_do_not_use_up_what_our_own_sites_may_ask_of_a_host() {
     let scene = Scene::set(Rules { lookups_per_minute: NonZeroU32::MIN, ..Rules::default() });
     scene.says(FINGER, &jrd(&[BOB]));
     scene.lookup.find(&name("a@bob.example"), "x").await.unwrap_err();
-    assert_eq!(scene.lookup.find(&name(BOB), "y").await, Err(LookupError::Later));
+    assert_eq!(scene.lookup.find(&name(BOB), "y").await, Err(LookupError::Crowded));
     assert!(scene.lookup.endpoint(BOB, false).await.is_ok());
+    // Nor the use of what is known, old as it is.
+    scene.clock.advance(Duration::from_hours(25));
+    scene.lookup.find(&name("b@bob.example"), "z").await.unwrap_err();
+    assert!(scene.lookup.find(&name(BOB), "w").await.unwrap().is_stale);
 }
 
 #[tokio::test]

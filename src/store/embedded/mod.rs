@@ -3,12 +3,15 @@
 //! Its weak sides are handled here: the cache has our bound instead of 1 GiB, the timer that flushes every 500 ms is off
 //! because commits flush themselves, a damaged store that makes it panic becomes an error, what it calls flushed is brought
 //! to the disk, and a log that it takes for shorter than it was ([`super::acknowledged`]), or passes over a part of
-//! ([`super::sum`]), is noticed.
+//! ([`super::sum`]), is noticed. `copies` has what a copy of it is made and put in its place with, `sums` what is read of the sum.
+
+mod copies;
+mod sums;
 
 use std::{
     collections::HashMap,
     fs::File,
-    io,
+    io, mem,
     ops::{Bound, Deref},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -24,7 +27,7 @@ use super::{
     StoreError, StoreOptions,
     acknowledged::Acknowledged,
     codec, folder,
-    generation::{self, Begun, Generation},
+    generation::Generation,
     health::Health,
     held::when_free,
     keys,
@@ -123,7 +126,7 @@ impl Embedded {
                     "the folder in it that has its rows is missing, or not whole",
                 )))
             } else {
-                Self::open_generation(options, generation, Arc::default())
+                Self::open_generation(options, generation)
             };
             if Generation::current(&options.path).map_err(unreadable)? == generation {
                 return opened;
@@ -136,7 +139,6 @@ impl Embedded {
     fn open_generation(
         options: &StoreOptions,
         generation: Generation,
-        health: Arc<Health>,
     ) -> Result<(Self, Option<StoreError>), StoreError> {
         let folder = generation.folder(&options.path);
         let config = sled::Config::new()
@@ -184,22 +186,35 @@ impl Embedded {
             acknowledged,
             last,
             sum: Mutex::default(),
-            health,
+            health: Arc::default(),
             path: options.path.clone(),
             generation,
             folder,
         };
-        if shortened.is_none() {
-            *store.sum.lock().unwrap_or_else(PoisonError::into_inner) = store.sum_at_start(is_summed)?;
+        match store.begin(options, is_summed, shortened.is_some()) {
+            Ok(()) => Ok((store, shortened)),
+            Err(error @ StoreError::Failed(_)) => {
+                // Never closed after a write that failed: its destructor would wait for that.
+                mem::forget(store);
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes it ready to be worked on.
+    fn begin(&self, options: &StoreOptions, is_summed: bool, is_shortened: bool) -> Result<(), StoreError> {
+        if !is_shortened {
+            *self.sum.lock().unwrap_or_else(PoisonError::into_inner) = self.sum_at_start(is_summed)?;
         }
         // Where all is gone there is no schema either, and none is written into what is left.
-        if shortened.is_none() || store.get(&keys::schema())?.is_some() {
-            store.check_schema(&options.path)?;
+        if !is_shortened || self.get(&keys::schema())?.is_some() {
+            self.check_schema(&options.path)?;
         }
-        if shortened.is_none() {
-            store.finish()?;
+        if !is_shortened {
+            self.finish()?;
         }
-        Ok((store, shortened))
+        Ok(())
     }
 
     /// Opens a store that is there, to read it; makes none.
@@ -225,61 +240,6 @@ impl Embedded {
     /// Whether it holds anything of ours.
     pub(super) fn has_schema(&self) -> bool {
         self.get(&keys::schema()).is_ok_and(|row| row.is_some())
-    }
-
-    /// Makes the next generation of this store, without rows and not to count yet.
-    pub(super) fn begin_next(&self, options: &StoreOptions) -> Result<Self, StoreError> {
-        let next = self.generation.next();
-        let failed = |error: io::Error| StoreError::Failed(error.to_string());
-        next.make(&self.path).map_err(failed)?;
-        let (store, lost) = Self::open_generation(options, next, Arc::clone(&self.health))?;
-        lost.map_or(Ok(store), Err)
-    }
-
-    /// Whether its rows are those of another.
-    pub(super) fn has_rows_of(&self, other: &Self) -> bool {
-        let sum = |store: &Self| *store.sum.lock().unwrap_or_else(PoisonError::into_inner);
-        sum(self) == sum(other)
-    }
-
-    /// From now on this one counts, which was flushed, and not the old one.
-    pub(super) fn take_over(&self, old: &Self, took: u64) -> io::Result<Begun> {
-        self.acknowledged.note_time(old.acknowledged.time()?)?;
-        generation::sync(&self.folder)?;
-        self.generation.begin(&self.path, took)
-    }
-
-    /// Closes it and opens it again: what it has just written it would keep in memory, three times what it needs to go on.
-    pub(super) fn reopened(self, options: &StoreOptions) -> Result<Self, StoreError> {
-        let (generation, health) = (self.generation, Arc::clone(&self.health));
-        drop(self);
-        let (store, lost) = Self::open_generation(options, generation, health)?;
-        lost.map_or(Ok(store), Err)
-    }
-
-    /// Brings to the disk what the system holds of the log, so that no flush has much to do.
-    pub(super) fn settle_log(&self) -> io::Result<()> {
-        self.log.sync_data()
-    }
-
-    /// Gives the disk back although the engine is never closed.
-    pub(super) fn empty_log(&self) -> io::Result<()> {
-        File::options().write(true).open(self.folder.join("db"))?.set_len(0)
-    }
-
-    /// Removes what is left of other generations. For whoever has the store open to work on.
-    pub(super) fn clear_others(&self) {
-        self.generation.clear_others(&self.path);
-    }
-
-    /// Where the engine's files are.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Octets of the keys and values of all rows but those that follow from others.
-    pub(super) fn octets(&self) -> u64 {
-        self.sum.lock().unwrap_or_else(PoisonError::into_inner).row_octets()
     }
 
     /// What stands beside the engine's files.
@@ -331,16 +291,6 @@ impl Embedded {
         limit: usize,
     ) -> Result<Vec<(Octets, Octets)>, StoreError> {
         self.read(|| self.rows_of(prefix, after, limit))
-    }
-
-    /// The same for whoever reads what nobody has asked for: damage that it finds has hurt nobody yet.
-    pub(super) fn scan_quietly(
-        &self,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<(Octets, Octets)>, StoreError> {
-        tried(|| self.rows_of(prefix, after, limit)).map_err(|(reason, _)| StoreError::Failed(reason))
     }
 
     fn rows_of(
@@ -456,37 +406,6 @@ impl Embedded {
         self.last.store(number, Ordering::Relaxed);
         Ok(())
     }
-
-    /// Refuses rows of which one is not as it was written. Reads them all.
-    pub(super) fn check_sum(&self) -> Result<(), StoreError> {
-        let altered = || StoreError::Altered { path: self.path.clone() };
-        (self.sum_of_rows()? == self.noted_sum()?).then_some(()).ok_or_else(altered)
-    }
-
-    /// The sum as it is noted, so that damage shows; of a store from before there was one, that of its rows.
-    fn sum_at_start(&self, is_summed: bool) -> Result<Sum, StoreError> {
-        if !is_summed {
-            return self.sum_of_rows();
-        }
-        let noted = self.noted_sum()?;
-        // Earlier programs did not count octets.
-        if noted.counts_octets() { Ok(noted) } else { Ok(noted.with_octets_of(self.sum_of_rows()?)) }
-    }
-
-    /// Where there is none, it fits no rows.
-    fn noted_sum(&self) -> Result<Sum, StoreError> {
-        Ok(self.get(&keys::sum())?.and_then(|sum| Sum::read(&sum)).unwrap_or_default())
-    }
-
-    fn sum_of_rows(&self) -> Result<Sum, StoreError> {
-        let mut sum = Sum::default();
-        self.each(&[], |key, value| {
-            if counts(key) {
-                sum.add(key, value);
-            }
-        })?;
-        Ok(sum)
-    }
 }
 
 /// A read, or what went wrong, and whether that is damage: what the engine says so of, or asserts on.
@@ -549,5 +468,4 @@ impl Embedded {
 }
 
 #[cfg(test)]
-#[path = "embedded_tests.rs"]
 mod tests;
