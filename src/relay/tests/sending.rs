@@ -249,3 +249,33 @@ fn inbox_slap(received_at: Timestamp) -> crate::store::InboxSlap {
         received_at,
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_host_that_is_never_up_has_an_end_as_well() {
+    let give_up = Duration::from_hours(1);
+    let scene = Scene::set_with(SalmonConfig { give_up, ..SalmonConfig::default() }).await;
+    scene.world.gives("dead.example", Err(SendError::Connect));
+    let to: Vec<_> = (0..60).map(|number| format!("salmon:https://dead.example/{number}")).collect();
+    let to: Vec<_> = to.iter().map(String::as_str).collect();
+    let slap = scene.send(1, &to).await;
+    while scene.store.count_out_queue().unwrap() > 0 {
+        scene.next_turn().await;
+        // One probe each ten minutes: for sixty that would be ten hours.
+        assert!(scene.clock.now().since(START) < give_up * 3, "{:?}", scene.states(slap).await);
+    }
+    let states = scene.states(slap).await;
+    assert!(states.iter().all(|(state, _)| state == "gave-up"), "{states:?}");
+}
+
+#[tokio::test]
+async fn that_its_host_was_asked_too_often_is_no_try_of_a_target() {
+    let scene = Scene::set().await;
+    let to: Vec<_> = (0..80).map(|number| format!("acct:n{number}@bob.example")).collect();
+    let to: Vec<_> = to.iter().map(String::as_str).collect();
+    let slap = scene.send(1, &to).await;
+    scene.turn().await;
+    let states = scene.states(slap).await;
+    let queued_yet: Vec<_> = states.iter().filter(|(state, _)| state == "queued").collect();
+    assert!((1..=20).contains(&queued_yet.len()), "sixty a minute: {states:?}");
+    assert!(queued_yet.iter().all(|(_, tries)| *tries == 0), "{states:?}");
+}

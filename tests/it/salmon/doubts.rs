@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use hubbub::store::Account;
+use hubbub::store::{Account, Membership};
 use serde_json::Value;
 
 use super::scene::{Author, ENVELOPE, FOLLOW, Scene, UNFOLLOW, alice, fixture, gardeners, settings};
-use crate::harness::{Client, Page, Publisher, Stage};
+use crate::harness::{Client, Page, Publisher, Stage, soon};
 
 /// An author at a site of its own.
 fn dora(site: &Publisher) -> (Author, Page) {
@@ -167,4 +167,30 @@ async fn a_slap_of_an_author_who_is_back_brings_on_those_before_it() {
     let verbs: Vec<Value> =
         told.iter().map(|one| serde_json::from_slice::<Value>(&one.body).unwrap()["verb"].clone()).collect();
     assert_eq!(verbs, ["follow", "unfollow"]);
+}
+
+#[tokio::test]
+async fn who_joins_does_not_wait_for_the_turn_of_what_a_stranger_left_in_its_name() {
+    let settings = settings().with("salmon", "retry", vec!["1h"]);
+    let mut scene = Scene::set_with(settings, |_| vec![gardeners(None, Some(Membership::Open))]).await;
+    let (author, descriptor) = dora(&scene.stage.publisher);
+    go_down(&scene.stage.publisher);
+    let group = "<activity:object><activity:object-type>http://activitystrea.ms/schema/1.0/group\
+                 </activity:object-type><id>https://alice.example/group/3</id></activity:object>";
+    let of_group = |signer: &Author, verb: &str, id: &str| signer.signs(&format!("http://{verb}"), id, group);
+    let forged = Author::of(&author.uri, &author.email, "mallory-2048");
+    scene.slap("gardeners", of_group(&forged, "ostatus.org/schema/1.0/leave", "tag:1")).await.expect(202);
+    scene.stage.hub.kill_9();
+    scene.stage.publisher.topic("/.well-known/webfinger").put(descriptor);
+    scene.stage.hub.restart().await;
+    let joined = async {
+        let join = || of_group(&author, "activitystrea.ms/schema/1.0/join", "tag:2");
+        loop {
+            match scene.slap("gardeners", join()).await.status {
+                200 => return,
+                status => assert_eq!(status, 503),
+            }
+        }
+    };
+    soon("the join", joined).await;
 }
