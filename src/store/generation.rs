@@ -2,8 +2,8 @@
 //!
 //! A store begins in its folder itself. When it has grown ([`super::rotation`]) its rows go on in a folder inside of that,
 //! `rows-1`, then `rows-2`, and the file `generation` has the number of the one that counts, and how many octets it took when
-//! it was new. It is written last and by a rename: whenever the program dies, either the old rows count or the new ones do, and both are whole. What does not count
-//! is removed by whoever has the store open.
+//! it was new. It is written last and by a rename: whenever the program dies, either the old rows count or the new ones do,
+//! and both are whole. What does not count is removed by whoever has the store open.
 //!
 //! Inside, because the folder may be a volume, beside which nothing can be put in its place.
 
@@ -69,8 +69,7 @@ impl Generation {
     /// Whether its files are missing: it lies in a folder of its own, and that was not whole when it was begun with, or was
     /// taken away since.
     pub(super) fn is_missing(self, store: &Path) -> bool {
-        let folder = self.folder(store);
-        self.0 > 0 && ["conf", "db"].iter().any(|file| fs::symlink_metadata(folder.join(file)).is_err())
+        self.0 > 0 && !has_engine(&self.folder(store))
     }
 
     /// From now on this one counts, of which the files are on disk; and so is that when this returns. An error means that it
@@ -108,6 +107,11 @@ impl Generation {
         }
         Ok(())
     }
+}
+
+/// Whether the files that every engine has are in this folder.
+pub(super) fn has_engine(folder: &Path) -> bool {
+    ["conf", "db"].iter().all(|file| fs::symlink_metadata(folder.join(file)).is_ok())
 }
 
 fn text(store: &Path) -> io::Result<Option<String>> {

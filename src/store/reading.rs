@@ -61,7 +61,7 @@ impl<'a> Pages<'a> {
         if self.is_over {
             return None;
         }
-        let limit = if may_be_large(self.table) { BODIES } else { PAGE };
+        let limit = page_of(self.table.byte());
         match self.scan(limit) {
             Ok(rows) => {
                 self.is_over = rows.len() < limit;
@@ -110,12 +110,13 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// Whether the rows of this table may be large.
-pub(super) fn has_bodies(table: u8) -> bool {
-    Table::ALL.into_iter().any(|known| known.byte() == table && may_be_large(known))
+/// Rows of this table that are read at a time: few of those that may be large.
+pub(super) fn page_of(table: u8) -> usize {
+    let may_be_large = Table::ALL.into_iter().any(|known| known.byte() == table && has_bodies(known));
+    if may_be_large { BODIES } else { PAGE }
 }
 
-fn may_be_large(table: Table) -> bool {
+fn has_bodies(table: Table) -> bool {
     let hub = matches!(table, Table::Documents | Table::Publications | Table::Contents);
     let slaps = matches!(table, Table::Inbox | Table::Doubts | Table::Outgoing | Table::GroupPosts);
     // What somebody else's host says may be as long as an answer.

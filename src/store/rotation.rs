@@ -31,7 +31,7 @@ use super::{
     keys,
     keys::Table,
     measure,
-    reading::has_bodies,
+    reading::page_of,
     steps::STEP,
 };
 
@@ -39,9 +39,6 @@ use super::{
 const LOOK: Duration = Duration::from_secs(5);
 /// Until it is looked again on a disk without room.
 const REST: Duration = Duration::from_hours(1);
-/// Rows that are copied between two batches; few of those that may be large.
-const ROWS: usize = 256;
-const BODIES: usize = 4;
 /// Octets of rows after which the system brings what it holds of the copy to the disk.
 const SETTLED: usize = 8 << 20;
 const NOT_THE_SAME: &str = "the copy of its rows is not the same";
@@ -118,10 +115,10 @@ impl Rotation {
         let Some(copying) = self.copying.take() else { return };
         let health = Arc::clone(self.engine.health());
         let _writing = health.writing();
-        self.copying = match copying.write(share) {
-            Ok(()) => Some(copying),
+        match copying.write(share) {
+            Ok(()) => self.copying = Some(copying),
             Err(trouble) => self.give_up(copying.new, &trouble),
-        };
+        }
     }
 
     /// The next step, after a batch or when there is none.
@@ -132,11 +129,11 @@ impl Rotation {
         if self.engine.health().has_failed() {
             self.stop();
         } else if let Some(mut copying) = self.copying.take() {
-            self.copying = match copying.step() {
-                Ok(false) => Some(copying),
+            match copying.step() {
+                Ok(false) => self.copying = Some(copying),
                 Ok(true) => self.finish(copying),
                 Err(trouble) => self.give_up(copying.new, &trouble),
-            };
+            }
         } else if self.look_at.is_some_and(|at| now() >= at) {
             self.look_at = later(LOOK);
             self.begin_if_worth_it();
@@ -180,7 +177,7 @@ impl Rotation {
     }
 
     /// The copy is whole, and nearly all of it is on the disk.
-    fn finish(&mut self, copying: Copying) -> Option<Copying> {
+    fn finish(&mut self, copying: Copying) {
         let paused = now();
         if let Err(error) = copying.new.flush() {
             return self.give_up(copying.new, &Trouble::Broken(error.to_string()));
@@ -192,7 +189,7 @@ impl Rotation {
             Err(error) => {
                 self.end(&error.to_string());
                 let _left = generation::remove(&folder);
-                return None;
+                return;
             }
         };
         // By the sum that the engine has found again, with all that was written since the rows were copied.
@@ -207,7 +204,7 @@ impl Rotation {
                 self.engine.health().fail(error.to_string());
                 error!(%error, "the store cannot write; nothing is acknowledged before a restart");
                 std::mem::forget(new);
-                return None;
+                return;
             }
             Err(error) => return self.give_up(new, &Trouble::Other(error.to_string())),
         }
@@ -220,11 +217,10 @@ impl Rotation {
         info!(before, after = self.took, took_ms, paused_ms, "the store was compacted");
         let is_first = files == self.engine.options().path;
         self.retiring = if is_first { retire_first(old, self.engine.current()) } else { retire(old, files) };
-        None
     }
 
     /// The store goes on as it is, in this run. The copy is removed.
-    fn give_up(&mut self, new: Embedded, trouble: &Trouble) -> Option<Copying> {
+    fn give_up(&mut self, new: Embedded, trouble: &Trouble) {
         match trouble {
             Trouble::Broken(reason) => {
                 self.end(reason);
@@ -239,7 +235,6 @@ impl Rotation {
                 self.retire_copy(new);
             }
         }
-        None
     }
 
     fn end(&mut self, reason: &str) {
@@ -282,7 +277,7 @@ impl Copying {
 
     /// Copies some more rows; behind the last begins to bring all of them to the disk.
     fn copy(&mut self) -> Result<(), Trouble> {
-        let limit = if has_bodies(self.at.table) { BODIES } else { ROWS };
+        let limit = page_of(self.at.table);
         let rows = self.old.scan_quietly(&[self.at.table], self.at.after.as_deref(), limit).map_err(other)?;
         let is_last = rows.len() < limit;
         if let Some((key, _)) = rows.last() {

@@ -12,10 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{StoreError, generation::Generation};
-
-/// The files that every store has.
-const MARKS: [&str; 2] = ["conf", "db"];
+use super::{
+    StoreError,
+    generation::{Generation, has_engine},
+};
 
 /// Where a folder of this name lies, links followed as far as they lead, whether or not it is there.
 fn real(path: &Path) -> PathBuf {
@@ -37,7 +37,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> Option<PathBuf> {
 /// Whether a store lies there. One that says in nonsense where its rows are is one, too.
 pub(super) fn is_store(path: &Path) -> bool {
     let folder = Generation::current(path).map(|current| current.folder(path));
-    folder.map_or(true, |folder| MARKS.iter().all(|mark| fs::symlink_metadata(folder.join(mark)).is_ok()))
+    folder.map_or(true, |folder| has_engine(&folder))
 }
 
 /// The store that a compaction put aside and did not replace.
