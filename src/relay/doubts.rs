@@ -298,7 +298,12 @@ impl Relay {
         let now = self.parts.clock.now();
         self.seat(id, &doubt).await?;
         if self.doubts.first(name, lane) != Some(id) {
-            return self.put_off(id, now.after(BEHIND), doubt.attempts).await;
+            self.put_off(id, now.after(BEHIND), doubt.attempts).await?;
+            // Its turn may have come meanwhile, when it was due and there was nothing to hurry.
+            if self.doubts.first(name, lane) == Some(id) {
+                self.hurry(id).await?;
+            }
+            return Ok(());
         }
         let arrived = Arrived {
             id: name,

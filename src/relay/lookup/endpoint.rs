@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 use url::Url;
 
 use super::{
-    Found, Lookup, LookupError, Miss,
+    Found, Lookup, LookupError, Miss, Turn,
     errand::Errand,
     steps::{FEED, MOST_POINTERS, PAGE, pointers},
 };
@@ -65,7 +65,7 @@ impl Lookup {
         }
         let found = if fresh {
             let known = self.known.get(&name).await;
-            self.ask_out_of_turn(&name, None, known).await
+            self.ask(&name, None, known.as_ref(), Turn::Out).await.map_err(LookupError::from)
         } else {
             self.find_for(&name, None).await
         };

@@ -240,16 +240,7 @@ impl Lookup {
             let has_answered = known.fetched_at >= last;
             return if has_answered { None } else { Some(Err(LookupError::Later)) };
         }
-        Some(self.ask_out_of_turn(identity, Some(client), known).await)
-    }
-
-    async fn ask_out_of_turn(
-        &self,
-        identity: &Identity,
-        asking: Option<&str>,
-        known: Option<KnownDescriptor>,
-    ) -> Result<Found, LookupError> {
-        Ok(self.ask(identity, asking, known.as_ref(), Turn::Out).await?)
+        Some(self.ask(identity, Some(client), known.as_ref(), Turn::Out).await.map_err(LookupError::from))
     }
 
     /// Asks, unless it was tried within the last minute, together with all others who want to know.
