@@ -287,19 +287,14 @@ impl Store {
         self.spoil(Table::Subscriptions, &pair.octets());
     }
 
-    /// A write that hangs, as far as anybody can tell, until the next one has ended.
-    #[cfg(test)]
-    pub(crate) fn hang(&self) {
-        let now = tokio::time::Instant::now().into_std();
-        *self.kv.health().since() = now.checked_sub(health::STALLED);
-    }
-
     /// Stops the writer after everything submitted so far is on disk.
     pub async fn close(&self) {
         self.writer.stop().await;
     }
 }
 
+#[cfg(test)]
+mod hanging;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -55,12 +55,8 @@ struct Scene {
 impl Scene {
     /// With a 0.3 subscription, whose lease is so many seconds.
     async fn set(lease: u64) -> Self {
-        Self::set_on(lease, std::time::Duration::ZERO).await
-    }
-
-    /// On a disk to which a commit takes so long.
-    async fn set_on(lease: u64, gather: std::time::Duration) -> Self {
         let home = tempfile::tempdir().unwrap();
+        let gather = std::time::Duration::ZERO;
         let options = StoreOptions { path: home.path().join("data"), cache_bytes: 16 << 20, gather };
         let store = Store::open(&options).unwrap();
         let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
@@ -307,7 +303,7 @@ async fn v19_who_was_never_asked_is_asked_before_the_lease_ends() {
 /// A disk that hangs for longer than anybody waits, and then writes: what was given up is counted, as it is there.
 #[tokio::test]
 async fn x03_what_is_written_after_it_was_given_up_counts() {
-    let scene = Scene::set_on(864_000, std::time::Duration::from_millis(1500)).await;
+    let scene = Scene::set(864_000).await;
     let other = request_for("http://site.example/other", "http://reader.example/cb", "");
     let (pair, host) = (other.pair(), other.callback.host_key());
     let stop = CancellationToken::new();
@@ -317,35 +313,20 @@ async fn x03_what_is_written_after_it_was_given_up_counts() {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    {
-        let mut accepted = std::pin::pin!(scene.room.accept(other));
-        // As far as to the commit.
-        tokio::select! {
-            biased;
-            done = &mut accepted => panic!("the disk is slow: {done:?}"),
-            () = std::future::ready(()) => {}
-        }
-        scene.store.hang();
-        let given_up = accepted.await;
-        assert!(matches!(given_up, Err(Unaccepted::Store(StoreError::Stalled))), "{given_up:?}");
-    }
+    let disk = scene.store.hang();
+    let (given_up, ()) = tokio::join!(scene.room.accept(other), disk.for_long());
+    assert!(matches!(given_up, Err(Unaccepted::Store(StoreError::Stalled))), "{given_up:?}");
     assert_eq!(scene.room.pending.of(&host), 0);
+    drop(disk);
     until(1).await;
-    assert!(scene.store.intent(pair).unwrap().is_some());
 
     // The other way about: it is gone, and counted no longer.
     let intent = scene.store.intent(pair).unwrap().unwrap();
-    {
-        let mut ended = std::pin::pin!(scene.room.give_up(pair, &intent, false));
-        tokio::select! {
-            biased;
-            done = &mut ended => panic!("the disk is slow: {done:?}"),
-            () = std::future::ready(()) => {}
-        }
-        scene.store.hang();
-        assert!(ended.await.is_err());
-    }
+    let disk = scene.store.hang();
+    let (ended, ()) = tokio::join!(scene.room.give_up(pair, &intent, false), disk.for_long());
+    assert!(matches!(ended, Err(StoreError::Stalled)), "{ended:?}");
     assert_eq!(scene.room.pending.of(&host), 1);
+    drop(disk);
     until(0).await;
     assert!(scene.store.intent(pair).unwrap().is_none());
     stop.cancel();

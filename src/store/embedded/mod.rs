@@ -363,10 +363,10 @@ impl Embedded {
         if changes.is_empty() {
             return Ok(());
         }
+        let _writing = self.health.writing();
         let mut noted = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sum = *noted;
         let mut batch = sled::Batch::default();
-        let _writing = self.health.writing();
         for (key, value) in changes {
             if counts(&key) {
                 if let Some(old) = guarded(|| self.rows.get(&key))? {
@@ -385,6 +385,12 @@ impl Embedded {
         guarded(|| self.rows.apply_batch(batch))?;
         *noted = sum;
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn while_no_write_ends(&self, work: impl FnOnce()) {
+        let _sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        work();
     }
 
     /// Returns when everything that was applied is on disk.
