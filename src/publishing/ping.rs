@@ -95,9 +95,11 @@ impl Publishing {
         let pinged_at = began.map_or(now, |began| now.max(began.after(Duration::from_millis(1))));
         let fetch = PendingFetch { url, pinged_at, due_at, attempts: 0, looks: 0, is_poll: false };
         let was = pending.map(|pending| pending.due_at);
-        store.commit(commit.with(Record::FetchPut { topic, fetch, was })).await?;
-        self.poke.due(due_at);
-        Ok(())
+        let commit = commit.with(Record::FetchPut { topic, fetch, was });
+        // The site is asked while the disk takes its time. What it brings is kept under the lock that is held here, and so
+        // after the ping is on disk.
+        let poke = self.poke.clone();
+        store.commit_announced(commit, move || poke.due(due_at)).await
     }
 }
 

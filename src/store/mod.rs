@@ -160,13 +160,23 @@ impl Store {
         if commit.is_empty() {
             return Ok(());
         }
-        self.writer.submit(commit).await
+        self.writer.submit(commit, None).await
+    }
+
+    /// The same, and calls `applied` on the way, when the commit can be read and is not on disk yet: what takes long and
+    /// leaves nothing behind may begin then. A crash can still take it back, together with all that is committed later.
+    pub async fn commit_announced(
+        &self,
+        commit: Commit,
+        applied: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.writer.submit(commit, Some(Box::new(applied))).await
     }
 
     /// Returns when every commit that was handed in before is on disk, or has failed: one that was given up as stalled may
     /// be written yet.
     pub async fn settled(&self) -> Result<(), StoreError> {
-        self.writer.submit(Commit::new()).await
+        self.writer.submit(Commit::new(), None).await
     }
 
     /// Has the store compact itself from so many octets on disk on, when it holds much less than it takes; without, it never

@@ -37,9 +37,13 @@ const GROUP: usize = 1024;
 const GROUP_CHANGES: usize = 4 * LARGE;
 const GROUP_OCTETS: usize = 8 << 20;
 
+/// What is done when others can read a commit, which is before it is on disk. On the writing thread: nothing that takes time.
+pub(super) type Applied = Box<dyn FnOnce() + Send>;
+
 struct Job {
     changes: Vec<Change>,
     touches: Touches,
+    applied: Option<Applied>,
     done: oneshot::Sender<Result<(), StoreError>>,
 }
 
@@ -81,7 +85,7 @@ impl Writer {
         Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), health })
     }
 
-    pub(super) async fn submit(&self, commit: Commit) -> Result<(), StoreError> {
+    pub(super) async fn submit(&self, commit: Commit, applied: Option<Applied>) -> Result<(), StoreError> {
         if self.health.is_stalled() {
             return Err(StoreError::Stalled);
         }
@@ -92,7 +96,7 @@ impl Writer {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let jobs = jobs.ok_or(StoreError::Closed)?;
         let mut answered = pin!(async {
-            jobs.send(Job { changes, touches, done }).await.map_err(|_closed| StoreError::Closed)?;
+            jobs.send(Job { changes, touches, applied, done }).await.map_err(|_closed| StoreError::Closed)?;
             answer.await.map_err(|_closed| StoreError::Closed)?
         });
         loop {
@@ -166,9 +170,9 @@ async fn write(kv: &Arc<Engine>, mut queue: mpsc::Receiver<Job>, gather: Duratio
                 waiting.push_back(job);
             }
         }
-        let Group { answers, touched, changes } = Group::of(&mut waiting);
+        let Group { answers, touched, changes, applied } = Group::of(&mut waiting);
         let share = rotation.share_of(&changes);
-        let outcome = write_group(kv, changes, answers.len() == 1);
+        let outcome = write_group(kv, changes, applied, answers.len() == 1);
         // Here, because whoever asked may not have waited for it.
         if touched.subscriptions {
             counters.subscriptions.fetch_add(1, Ordering::SeqCst);
@@ -191,31 +195,40 @@ struct Group {
     answers: Vec<oneshot::Sender<Result<(), StoreError>>>,
     touched: Touches,
     changes: Vec<Change>,
+    applied: Vec<Applied>,
 }
 
 impl Group {
     /// The first of those that wait, as many as go together.
     fn of(waiting: &mut VecDeque<Job>) -> Self {
         let mut group = Self::default();
-        for Job { changes, touches, done } in waiting.drain(..together(waiting)) {
+        for Job { changes, touches, applied, done } in waiting.drain(..together(waiting)) {
             group.answers.push(done);
             group.touched.subscriptions |= touches.subscriptions;
             group.touched.accounts |= touches.accounts;
             group.changes.extend(changes);
+            group.applied.extend(applied);
         }
         group
     }
 }
 
 /// Writes the changes of a group.
-fn write_group(kv: &Engine, changes: Vec<Change>, is_one: bool) -> Result<(), StoreError> {
+fn write_group(
+    kv: &Engine,
+    changes: Vec<Change>,
+    applied: Vec<Applied>,
+    is_one: bool,
+) -> Result<(), StoreError> {
     let (engine, health) = (kv.current(), kv.health());
     let written = || {
         if is_one && changes.len() > LARGE {
-            engine.apply_large(changes).and_then(|()| engine.flush())
+            engine.apply_large(changes)?;
         } else {
-            engine.commit(changes)
+            engine.apply(changes)?;
         }
+        applied.into_iter().for_each(|tell| tell());
+        engine.flush()
     };
     // After a write that failed the engine is not touched again: some of its errors leave a gap in its log, and a
     // flush behind a gap waits for ever instead of failing.
@@ -256,7 +269,15 @@ mod tests {
             key: [&b"E"[..], &number.to_be_bytes(), &change.to_be_bytes()].concat(),
             value: Some(vec![7; octets]),
         };
-        (Job { changes: (0..changes).map(put).collect(), touches: Touches::default(), done }, answer)
+        (
+            Job {
+                changes: (0..changes).map(put).collect(),
+                touches: Touches::default(),
+                applied: None,
+                done,
+            },
+            answer,
+        )
     }
 
     /// Writes commits that all wait already, and says how many flushes that took and how many rows there are then.
@@ -283,6 +304,30 @@ mod tests {
     async fn commits_that_wait_together_share_a_flush() {
         let (flushes, rows) = written((0..100).map(|number| job(number, 8, 100)).collect()).await;
         assert_eq!((flushes, rows), (1, 800));
+    }
+
+    /// Readable, and not on disk: whoever is told may begin with what a crash may take back.
+    #[tokio::test]
+    async fn a_commit_is_announced_between_its_being_applied_and_its_being_flushed() {
+        for changes in [1, 2 * LARGE] {
+            let home = tempfile::tempdir().unwrap();
+            let kv = Arc::new(Engine::open(&options(&home.path().join("data"))).unwrap());
+            let (waiting, queue) = mpsc::channel(QUEUE);
+            let (mut job, answer) = job(1, u32::try_from(changes).unwrap(), 8);
+            let (tell, told) = oneshot::channel();
+            let engine = kv.current();
+            job.applied = Some(Box::new(move || {
+                let flushed = engine.acknowledged().number().unwrap();
+                tell.send((engine.count(b"E").unwrap(), flushed)).unwrap();
+            }));
+            waiting.send(job).await.unwrap();
+            drop(waiting);
+            write(&kv, queue, Duration::ZERO, &Counters::default()).await;
+            answer.await.unwrap().unwrap();
+            let (rows, flushed) = told.await.unwrap();
+            assert_eq!(rows, u64::try_from(changes).unwrap());
+            assert_eq!(flushed + 1, kv.current().acknowledged().number().unwrap());
+        }
     }
 
     #[tokio::test]
