@@ -201,7 +201,7 @@ impl Distribution {
             // Of what is no feed only the last body is ever sent again, and each may be as large as a fetch may be.
             commit.push(Record::PublicationDropped(topic, before));
         }
-        store.commit(commit).await
+        store.submit(commit).await?.on_disk().await
     }
 }
 

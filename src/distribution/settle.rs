@@ -1,5 +1,6 @@
 //! What a try means for the store: nothing, a backlog, an end.
 
+use tokio::sync::RwLockReadGuard;
 use tracing::{debug, info, warn};
 
 use std::time::Duration;
@@ -189,12 +190,12 @@ impl Distribution {
     pub(super) async fn caught_up(&self, pair: PairId, reach: Reach) -> Result<(), StoreError> {
         let store = &self.parts.store;
         // Held against the commit that moves the head: either it sees this backlog, or this sees its head.
-        let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
+        let head = store.topic_locks().read(pair.topic.as_bytes()).await;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let Some(old) = self.backlog_of(pair, reach.through)? else { return Ok(()) };
         let still = if reach.is_full { NeedsFull::No } else { old.needs_full };
         let needs_full = reach.owes_full.max(still);
-        self.move_on(pair, old, Backlog { attempts: 0, needs_full, ..old }, reach.through).await
+        self.move_on(pair, old, Backlog { attempts: 0, needs_full, ..old }, reach.through, head).await
     }
 
     /// A backlog, but for one that cannot be read: its turn comes, and puts it right.
@@ -211,19 +212,21 @@ impl Distribution {
     /// A row behind the head: removes it if no fan-out needs to see it any more. What was published meanwhile is owed.
     pub(super) async fn look_again(&self, pair: PairId) -> Result<(), StoreError> {
         let store = &self.parts.store;
-        let _head = store.topic_locks().read(pair.topic.as_bytes()).await;
+        let head = store.topic_locks().read(pair.topic.as_bytes()).await;
         let _held = store.pair_locks().write(pair.callback.as_bytes()).await;
         let Some(old) = self.backlog(pair)? else { return Ok(()) };
-        self.move_on(pair, old, old, old.from_seq.saturating_sub(1)).await
+        self.move_on(pair, old, old, old.from_seq.saturating_sub(1), head).await
     }
 
-    /// Takes a backlog to where everything through a publication has arrived. The caller holds both locks.
+    /// Takes a backlog to where everything through a publication has arrived. The caller holds both locks; that of the topic
+    /// is needed until the commit has its place: one that moves the head comes behind it.
     async fn move_on(
         &self,
         pair: PairId,
         old: Backlog,
         new: Backlog,
         through: u64,
+        head: RwLockReadGuard<'_, ()>,
     ) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let now = self.parts.clock.now();
@@ -240,9 +243,13 @@ impl Distribution {
             let due_at = now.after(self.parts.random.jitter(pause, 0.2));
             Backlog { from_seq, due_at, since, last: LastOutcome::Ahead, ..new }
         } else {
-            return store.commit(Record::BacklogSettled { pair, was: old.due_at }.into()).await;
+            let settled = store.submit(Record::BacklogSettled { pair, was: old.due_at }.into()).await?;
+            drop(head);
+            return settled.on_disk().await;
         };
-        store.commit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;
+        let moved = store.submit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;
+        drop(head);
+        moved.on_disk().await?;
         self.poke.due(backlog.due_at);
         Ok(())
     }

@@ -97,6 +97,7 @@ use std::{
 use engine::Engine;
 use keys::Table;
 use unreadable::Unreadable;
+pub use writer::Submitted;
 use writer::{Counters, Writer};
 
 use crate::clock::Timestamp;
@@ -160,7 +161,7 @@ impl Store {
         if commit.is_empty() {
             return Ok(());
         }
-        self.writer.submit(commit, None).await
+        self.writer.write(commit, None).await
     }
 
     /// The same, and calls `applied` on the way, when the commit can be read and is not on disk yet: what takes long and
@@ -170,13 +171,20 @@ impl Store {
         commit: Commit,
         applied: impl FnOnce() + Send + 'static,
     ) -> Result<(), StoreError> {
-        self.writer.submit(commit, Some(Box::new(applied))).await
+        self.writer.write(commit, Some(Box::new(applied))).await
+    }
+
+    /// Hands in a commit that nobody outside waits for, and returns when it has its place before all that are handed in
+    /// later: whoever decides by what is known of those need not be kept out until it is on disk. It waits a few
+    /// milliseconds for company.
+    pub async fn submit(&self, commit: Commit) -> Result<Submitted, StoreError> {
+        self.writer.submit(commit, None, true).await
     }
 
     /// Returns when every commit that was handed in before is on disk, or has failed: one that was given up as stalled may
     /// be written yet.
     pub async fn settled(&self) -> Result<(), StoreError> {
-        self.writer.submit(Commit::new(), None).await
+        self.writer.write(Commit::new(), None).await
     }
 
     /// Has the store compact itself from so many octets on disk on, when it holds much less than it takes; without, it never
