@@ -331,6 +331,7 @@ mod tests {
             Job {
                 changes: (0..changes).map(put).collect(),
                 touches: Touches::default(),
+                has_time: false,
                 applied: None,
                 done,
             },
@@ -362,6 +363,49 @@ mod tests {
     async fn commits_that_wait_together_share_a_flush() {
         let (flushes, rows) = written((0..100).map(|number| job(number, 8, 100)).collect()).await;
         assert_eq!((flushes, rows), (1, 800));
+    }
+
+    /// What has time comes at these moments, and something that has none, if anything, at that one. Says when all were
+    /// answered, and how many flushes that took.
+    async fn with_time(at: &[Duration], hurried_at: Option<Duration>) -> (Duration, u64) {
+        let home = tempfile::tempdir().unwrap();
+        let kv = Arc::new(Engine::open(&options(&home.path().join("data"))).unwrap());
+        let before = kv.current().acknowledged().number().unwrap();
+        let (waiting, queue) = mpsc::channel(QUEUE);
+        let begun = tokio::time::Instant::now();
+        let mut moments: Vec<_> = at.iter().map(|at| (*at, true)).collect();
+        moments.extend(hurried_at.map(|at| (at, false)));
+        let counters = Counters::default();
+        let (took, ()) = tokio::join!(
+            async {
+                let mut answers = Vec::new();
+                for (number, (at, has_time)) in (0..).zip(moments) {
+                    tokio::time::sleep_until(begun + at).await;
+                    let (job, answer) = job(number, 1, 8);
+                    waiting.send(Job { has_time, ..job }).await.unwrap();
+                    answers.push(answer);
+                }
+                for answer in answers {
+                    answer.await.unwrap().unwrap();
+                }
+                drop(waiting);
+                begun.elapsed()
+            },
+            write(&kv, queue, Duration::ZERO, &counters),
+        );
+        (took, kv.current().acknowledged().number().unwrap() - before)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_that_has_time_waits_for_company_and_goes_with_whatever_does_not_wait() {
+        let (soon, millisecond) = (PATIENCE / 4, Duration::from_millis(1));
+        // The runtime's timer has a grain of a millisecond.
+        let (took, flushes) = with_time(&[Duration::ZERO, soon], None).await;
+        assert!((PATIENCE..=PATIENCE + millisecond).contains(&took) && flushes == 1, "{took:?} {flushes}");
+        let (took, flushes) = with_time(&[Duration::ZERO], Some(soon)).await;
+        assert!((soon..=soon + millisecond).contains(&took) && flushes == 1, "{took:?} {flushes}");
+        let (took, flushes) = with_time(&vec![Duration::ZERO; COMPANY], None).await;
+        assert!(took <= millisecond && flushes <= 2, "{took:?} {flushes}");
     }
 
     /// Readable, and not on disk: whoever is told may begin with what a crash may take back.
