@@ -348,6 +348,21 @@ async fn d22_what_becomes_of_a_request_from_before_is_nothing_to_who_came_back()
     assert_eq!(scene.store.backlog(pair).unwrap(), owed, "accepted");
 }
 
+/// It comes behind in the queue of the store, which is all that the topic's lock is for.
+#[tokio::test]
+async fn d20_a_publication_does_not_wait_until_catch_ups_are_on_disk() {
+    let scene = Scene::set().await;
+    scene.fall_behind(7).await;
+    let disk = scene.store.hang();
+    let reach = Reach { through: 7, is_full: true, owes_full: NeedsFull::No };
+    let (caught_up, ()) = tokio::join!(scene.room.caught_up(scene.pair, reach), async {
+        drop(scene.store.topic_locks().write(scene.pair.topic.as_bytes()).await);
+        drop(disk);
+    });
+    caught_up.unwrap();
+    assert_eq!(scene.store.backlog(scene.pair).unwrap(), None);
+}
+
 /// Only the last body of what is no feed is ever sent again, and each may be as large as a fetch may be.
 #[tokio::test]
 async fn d18_of_what_is_no_feed_only_the_last_body_is_kept_for_who_is_behind() {
