@@ -156,11 +156,10 @@ impl Callback {
             let reason = one_line(argument("hub.reason").unwrap_or("no reason given").as_bytes());
             return self.show(|shown| Event::Denied { reason, shown }, Bytes::new()).await;
         }
-        let token_matches = self
-            .expected
-            .verify_token
-            .as_ref()
-            .is_none_or(|token| argument("hub.verify_token") == Some(token.expose()));
+        let token_matches =
+            self.expected.verify_token.as_ref().is_none_or(|token| {
+                argument("hub.verify_token").map(SecretText::new).as_ref() == Some(token)
+            });
         match argument("hub.challenge") {
             Some(challenge)
                 if !challenge.is_empty()

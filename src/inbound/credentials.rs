@@ -1,24 +1,23 @@
 //! Who may subscribe where not everybody may (S37). Old OStatus sites that use this hub as their fallback send HTTP
 //! Basic; others may send a bearer token.
 
-use std::collections::HashSet;
-
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
-/// The digests of what an `Authorization` header may say: looked up without telling by the time how much of a guess was
-/// right, and not to be found in a core dump.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials(HashSet<[u8; 32]>);
+/// The digests of what an `Authorization` header may say: not to be found in a core dump. All of them are compared, to the
+/// end, so that the time tells neither how much of a guess was right nor of which.
+#[derive(Debug, Clone)]
+pub struct Credentials(Vec<[u8; 32]>);
 
 impl Credentials {
     /// Credentials as a file holds them: a `name:password` or a bearer token on each line; empty lines and such that
     /// begin with `#` say nothing. `None` if nothing is said, which would shut out everybody.
     pub fn from_text(text: &str) -> Option<Self> {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let digests: HashSet<_> = lines
+        let digests: Vec<_> = lines
             .map(|line| {
                 if line.contains(':') {
                     digest("basic", &Zeroizing::new(STANDARD.encode(line)))
@@ -34,7 +33,8 @@ impl Credentials {
     pub(super) fn admit(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
         given.is_some_and(|(scheme, value)| {
-            self.0.contains(&digest(&scheme.to_ascii_lowercase(), value.trim()))
+            let given = digest(&scheme.to_ascii_lowercase(), value.trim());
+            self.0.iter().fold(Choice::from(0), |known, one| known | one.ct_eq(&given)).into()
         })
     }
 }
@@ -61,6 +61,6 @@ mod tests {
             assert!(!admits(wrong), "{wrong}");
         }
         assert!(!credentials.admit(&HeaderMap::new()));
-        assert_eq!(Credentials::from_text("# nobody\n\n"), None);
+        assert!(Credentials::from_text("# nobody\n\n").is_none());
     }
 }

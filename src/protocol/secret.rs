@@ -7,6 +7,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -16,7 +17,7 @@ use crate::octets::{self, Octets};
 const MAX_SECRET_BYTES: usize = 199;
 
 /// 1 to 199 bytes, kept raw: a lossy decoder would silently change the key (S04). Never shown (X07).
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Octets")]
 pub struct Secret(#[serde(serialize_with = "octets::text::serialize")] Zeroizing<Box<[u8]>>);
 
@@ -43,6 +44,13 @@ impl Secret {
     /// The key itself, for signing and storing. The name is long enough to be seen in a review.
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// Takes as long for a guess that is nearly right as for any other of its length.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 }
 

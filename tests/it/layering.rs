@@ -84,14 +84,14 @@ fn may_use(room: &str, other: &str) -> bool {
 }
 
 /// A file of the program.
-struct Source {
+pub(super) struct Source {
     /// Relative to `src`.
-    path: PathBuf,
-    text: String,
+    pub(super) path: PathBuf,
+    pub(super) text: String,
 }
 
 impl Source {
-    fn all() -> Vec<Self> {
+    pub(super) fn all() -> Vec<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let (mut sources, mut folders) = (Vec::new(), vec![root.clone()]);
         while let Some(folder) = folders.pop() {
@@ -172,16 +172,16 @@ fn heads(code: &str, root: &str) -> BTreeSet<String> {
     found
 }
 
-fn is_part_of_name(character: char) -> bool {
+pub(super) fn is_part_of_name(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
-fn name_at(text: &str) -> String {
+pub(super) fn name_at(text: &str) -> String {
     text.chars().take_while(|character| is_part_of_name(*character)).collect()
 }
 
 /// The text without comments and without what stands in quotes.
-fn code_of(text: &str) -> String {
+pub(super) fn code_of(text: &str) -> String {
     let mut code = String::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

@@ -11,6 +11,7 @@
 mod admin;
 mod campaign;
 mod cli;
+mod comparisons;
 mod conformance;
 mod delivery;
 mod demo;
