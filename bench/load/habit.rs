@@ -1,5 +1,7 @@
 //! How subscribers behave, and how many of them how. Who behaves how follows from its number. Pure.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// How a subscriber takes its deliveries. All of them verify what they are asked.
@@ -135,6 +137,13 @@ impl Habits {
 /// Something for each habit.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ByHabit<T>([T; 6]);
+
+impl ByHabit<Vec<SocketAddr>> {
+    /// Of all of them.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        self.0.iter().flatten().map(|address| address.ip().to_string()).collect()
+    }
+}
 
 impl<T> ByHabit<T> {
     pub(crate) fn get(&self, habit: Habit) -> &T {

@@ -90,11 +90,12 @@ impl Stage {
         let raw = Process::start_role("raw", &of_raw)?;
         let binary = options.hub_binary.as_ref().context("--hub-binary is missing")?;
         let binary = binary.canonicalize().with_context(|| format!("no {}", binary.display()))?;
-        let all = Habit::ALL.iter().flat_map(|habit| addresses.get(*habit));
+        let mut self_signed_hosts = settings.self_signed_hosts;
+        self_signed_hosts.extend(options.tls.then(|| addresses.hosts()).into_iter().flatten());
         let settings = Settings {
             connections: options.connections.into(),
             pending: cast.subscribers(),
-            self_signed_hosts: all.filter(|_| options.tls).map(|address| address.ip().to_string()).collect(),
+            self_signed_hosts,
             ..settings
         };
         let hub = Hub::start(&binary, folder.path(), &settings).await?;

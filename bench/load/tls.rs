@@ -1,6 +1,6 @@
-//! TLS of the sink and of the limit: a certificate of the sink's own making, which the limit is told to trust.
+//! TLS of the sink, of rogues, and of the limit: a certificate of their own making, which the limit is told to trust.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Result;
 use rcgen::{CertifiedKey, KeyPair};
@@ -11,16 +11,12 @@ use rustls::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::habit::{ByHabit, Habit};
-
 /// For all these addresses.
-pub(crate) fn certificate(addresses: &ByHabit<Vec<SocketAddr>>) -> Result<CertifiedKey<KeyPair>> {
-    let all = Habit::ALL.iter().flat_map(|habit| addresses.get(*habit));
-    let names: Vec<_> = all.map(|address| address.ip().to_string()).collect();
-    Ok(rcgen::generate_simple_self_signed(names)?)
+pub(crate) fn certificate(addresses: Vec<String>) -> Result<CertifiedKey<KeyPair>> {
+    Ok(rcgen::generate_simple_self_signed(addresses)?)
 }
 
-/// The sink's side. Sessions can be resumed.
+/// The side of a sink or a rogue. Sessions can be resumed.
 pub(crate) fn acceptor(certified: &CertifiedKey<KeyPair>) -> Result<TlsAcceptor> {
     let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -5,7 +5,7 @@ mod growth;
 mod idle;
 mod memory;
 mod plain;
-mod rogues;
+mod siege;
 mod sweep;
 
 use anyhow::{Result, bail};
@@ -26,8 +26,8 @@ pub(crate) enum Scenario {
     Memory(Options),
     /// One subscriber and an idle hub: how long a delivery takes
     Idle(Options),
-    /// Topics that never answer, never end or are too much, pinged all the time: what a healthy one waits for
-    Siege(rogues::Rogues),
+    /// Topics and callbacks that never answer, never end or are too much, all the time: what a healthy one waits for
+    Siege(siege::Siege),
     /// Plain runs with more and more subscribers
     Sweep(sweep::Sweep),
 }
@@ -38,7 +38,7 @@ impl Scenario {
             Self::Plain(options) | Self::Memory(options) | Self::Idle(options) => options,
             Self::Back(back) => &back.options,
             Self::Growth(growth) => &growth.options,
-            Self::Siege(rogues) => &rogues.options,
+            Self::Siege(siege) => &siege.options,
             Self::Sweep(sweep) => &sweep.options,
         }
     }
@@ -50,7 +50,7 @@ impl Scenario {
             Self::Growth(growth) => growth::play(growth).await,
             Self::Memory(options) => memory::play(options).await,
             Self::Idle(options) => idle::play(options).await,
-            Self::Siege(rogues) => rogues::play(rogues).await,
+            Self::Siege(siege) => siege::play(siege).await,
             Self::Sweep(sweep) => sweep::play(sweep).await,
         }
     }

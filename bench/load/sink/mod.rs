@@ -91,7 +91,7 @@ pub(crate) async fn serve(options: Options) -> Result<()> {
         }
     }
     let control = listen(0, 1).await?;
-    let certificate = options.https.then(|| tls::certificate(&addresses)).transpose()?;
+    let certificate = options.https.then(|| tls::certificate(addresses.hosts())).transpose()?;
     let acceptor = certificate.as_ref().map(tls::acceptor).transpose()?;
     let listening = Listening {
         addresses,
