@@ -79,7 +79,7 @@ impl Relay {
             return Ok(Answer::Gone);
         }
         let mut commit = Commit::new();
-        settling.remembered(&mut commit);
+        self.remember(&settling, &mut commit)?;
         if group.members.is_some() {
             commit.push(self.member_put(&settling));
         }

@@ -23,7 +23,8 @@
 //! - A 200 means that the slap, and what it changes, is on disk; a 202 that it is kept until its author can be asked for.
 //! - Whoever is acted on has been verified under every name that the entry gives its author.
 //! - What one author does with one object reaches the site in the order in which it was taken, one request at a time.
-//! - What was here before changes nothing, however often, in whatever form and after whatever crash it comes.
+//! - What was here before changes nothing, however often, in whatever form and after whatever crash it comes; nor does
+//!   what is older than what undid it, as a version of a post than its delete.
 //! - Nothing that is done for an account comes after its removal, nor comes to the next of its name: who commits it asks
 //!   whether the account is there while it holds a lane's lock.
 //! - Locks are taken in this order: lane, feed of a group, topic.

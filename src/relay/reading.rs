@@ -86,6 +86,29 @@ impl Read {
         stamp.and_then(moment::parse).is_some_and(|stamp| stamp < oldest)
     }
 
+    /// From when on what it does counts against what undoes it: by its own account, and in no case later than now.
+    pub(super) fn done_at(&self, received_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let published = || moment::parse(self.entry.published.as_deref()?);
+        self.updated(now).or_else(|| match self.entry.verb {
+            // A first version may say no more.
+            Verb::Post => published().map(|published| published.min(now)),
+            // Has the id of the post, and where it says when that was published, this too is of the post.
+            Verb::Delete => Some(received_at),
+            _ => None,
+        })
+    }
+
+    /// Whether it comes after what undid it, which was done at this moment.
+    pub(super) fn is_outdone(&self, done_at: Option<Timestamp>, last: Timestamp) -> bool {
+        match self.entry.verb {
+            // A delete may have no other time than the version that it takes away; and what says nothing of when it was
+            // written is not shown to be newer.
+            Verb::Post => done_at <= Some(last),
+            // Mastodon's follow and unfollow say nothing either (`salmon.md` 0).
+            _ => done_at.is_some_and(|done_at| done_at < last),
+        }
+    }
+
     /// Whether it takes its author out of the group that the account is.
     pub(super) fn is_leave(&self, account: &Account) -> bool {
         account.kind == AccountKind::Group && self.entry.verb == Verb::Leave && self.is_about_account
@@ -121,6 +144,7 @@ impl Read {
             Verb::Favorite | Verb::Unfavorite => "favorite",
             Verb::Block | Verb::Unblock => "block",
             Verb::Tag | Verb::Untag => "tag",
+            Verb::Post | Verb::Delete => "post",
             _ => return None,
         };
         let lane = self.lane(account, author);

@@ -4,7 +4,7 @@ use super::{Relay, answer::Answer, groups, receive::Proven};
 use crate::{
     clock::Timestamp,
     protocol::NameId,
-    salmon::{Form, ReplayKey},
+    salmon::{Form, ReplayKey, Verb},
     store::{Commit, InboxSlap, LaneId, LaneState, RelayRecord, Seen, StoreError},
 };
 
@@ -14,7 +14,7 @@ pub(super) struct Settling {
     pub(super) proven: Proven,
     pub(super) lane: LaneId,
     state: Option<[u8; 16]>,
-    updated: Option<Timestamp>,
+    done_at: Option<Timestamp>,
 }
 
 impl Settling {
@@ -23,8 +23,8 @@ impl Settling {
         let (account, subject) = (&arrived.account, &author.subject);
         let lane = read.lane(account, subject);
         let state = read.state(account, subject);
-        let updated = read.updated(now);
-        Self { proven, lane, state, updated }
+        let done_at = read.done_at(arrived.received_at, now);
+        Self { proven, lane, state, done_at }
     }
 
     pub(super) fn account_id(&self) -> NameId {
@@ -41,17 +41,6 @@ impl Settling {
             form: word(*form).to_owned(),
             id: self.proven.replay.0,
             received_at: arrived.received_at,
-        }
-    }
-
-    /// That it was here, and how late the last of its kind was.
-    pub(super) fn remembered(&self, commit: &mut Commit) {
-        let account = self.account_id();
-        let for_good = self.proven.read.entry.verb.is_remembered_for_good();
-        let seen = Seen { at: self.proven.arrived.received_at, for_good };
-        commit.push(RelayRecord::SlapSeen { account, replay: self.proven.replay.0, seen });
-        if let (Some(of), Some(updated)) = (self.state, self.updated) {
-            commit.push(RelayRecord::SlapApplied { account, of, updated });
         }
     }
 }
@@ -75,7 +64,7 @@ impl Relay {
             return Ok(Answer::Taken);
         }
         let mut commit = Commit::new();
-        settling.remembered(&mut commit);
+        self.remember(&settling, &mut commit)?;
         self.membership(&settling, &mut commit);
         let is_waiting = self.enqueue(&settling, &mut commit)?;
         if let Some(refusal) = self.commit_with_feed(&settling, commit).await? {
@@ -94,11 +83,25 @@ impl Relay {
         if self.was_taken(account, settling.proven.replay)? {
             return Ok(true);
         }
-        let (Some(of), Some(updated)) = (settling.state, settling.updated) else { return Ok(false) };
+        let Some(of) = settling.state else { return Ok(false) };
         match store.applied(account, of)? {
-            Some(last) if updated < last => self.on_disk(),
+            Some(last) if settling.proven.read.is_outdone(settling.done_at, last) => self.on_disk(),
             _ => Ok(false),
         }
+    }
+
+    /// That it was here, and when the last of its kind was done.
+    pub(super) fn remember(&self, settling: &Settling, commit: &mut Commit) -> Result<(), StoreError> {
+        let (account, Proven { arrived, read, replay, .. }) = (settling.account_id(), &settling.proven);
+        let verb = &read.entry.verb;
+        let seen = Seen { at: arrived.received_at, for_good: verb.is_remembered_for_good() };
+        commit.push(RelayRecord::SlapSeen { account, replay: replay.0, seen });
+        let (Some(of), Some(updated)) = (settling.state, settling.done_at) else { return Ok(()) };
+        // This is for good, and posts are many: so of those alone that were deleted once.
+        if *verb != Verb::Post || self.parts.store.applied(account, of)?.is_some() {
+            commit.push(RelayRecord::SlapApplied { account, of, updated });
+        }
+        Ok(())
     }
 
     /// Whether it was here before, and is on disk.

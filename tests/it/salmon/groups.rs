@@ -3,7 +3,10 @@
 use hubbub::store::Membership;
 use serde_json::Value;
 
-use super::scene::{Author, Scene, fixture, gardeners, settings};
+use super::{
+    scene::{Author, Scene, fixture, gardeners, settings},
+    sites::verb,
+};
 use crate::harness::{Form, Gate, Reply};
 
 const FEED: &str = "https://alice.example/feed/group/3.atom";
@@ -114,4 +117,45 @@ async fn an_older_version_of_a_post_that_comes_late_does_not_take_the_place_of_t
         assert!(feed.contains(&format!("<updated>{there}-03-01T12:00:00Z</updated>")), "{sent}: {feed}");
         assert_eq!(feed.matches("<entry").count(), 1, "{feed}");
     }
+}
+
+#[tokio::test]
+async fn a_version_of_a_post_that_comes_after_its_delete_is_there_only_if_it_is_newer() {
+    let scene = Scene::set(|stage| {
+        vec![gardeners(Some(&stage.subscriber.callback("/site")), Some(Membership::Open))]
+    })
+    .await;
+    let site = scene.stage.subscriber.callback("/site");
+    scene.slap("gardeners", fixture("verbs/bob-join.env.xml")).await.expect(200);
+    let url = scene.stage.hub.at("/groups/gardeners@alice.example.atom");
+    let says = |verb: &str, stamps: &str| {
+        let rest = format!("{stamps}<link rel=\"mentioned\" href=\"{GROUP}\"/>");
+        Author::bob().signs(&format!("http://activitystrea.ms/schema/1.0/{verb}"), "tag:b4", &rest)
+    };
+    let updated = |day: u8| format!("<updated>2022-03-{day:02}T12:00:00Z</updated>");
+    let published = |day: u8| format!("<published>2022-03-{day:02}T12:00:00Z</published>");
+    // What comes, and whether it is there then.
+    let table = [
+        ("post", updated(2), true),
+        ("delete", updated(4), false),
+        ("post", updated(1), false),
+        ("post", updated(4), false),
+        ("post", published(3), false),
+        ("post", String::new(), false),
+        ("post", updated(5), true),
+        ("post", updated(3), true),
+        // As old as the first is older than what came after it.
+        ("delete", updated(3), true),
+        // Says nothing of its own time, and so counts from when it came.
+        ("delete", published(1), false),
+        ("post", updated(6), false),
+    ];
+    for (number, (verb, stamps, is_there)) in table.iter().enumerate() {
+        scene.slap("gardeners", says(verb, stamps)).await.expect(200);
+        let feed = scene.stage.hub.client().get(&url).await.expect(200).text;
+        assert_eq!(feed.contains("<entry"), *is_there, "{number}: {feed}");
+    }
+    site.delivered(5).await;
+    let told: Vec<_> = site.attempts().iter().map(verb).collect();
+    assert_eq!(told, ["join", "post", "delete", "post", "delete"]);
 }

@@ -10,7 +10,7 @@ fn event(delivery: &Delivery) -> Value {
     serde_json::from_slice(&delivery.body).unwrap()
 }
 
-fn verb(delivery: &Delivery) -> String {
+pub(super) fn verb(delivery: &Delivery) -> String {
     event(delivery)["verb"].as_str().unwrap().to_owned()
 }
 
