@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_a_row_relies_on_is_missed() {
-        let table: [(&[u8], &str, usize); 19] = [
+        let table: [(&[u8], &str, usize); 20] = [
             (b"Ql", "table subscriptions, key 53", 2),
             (b"Qb", "table backlogs, key 42", 2),
             (b"Qf", "nothing is due for it", 1),
@@ -280,6 +280,8 @@ mod tests {
             (b"e", "its lane is missing", 1),
             (b"t", "what waits there is missing", 2),
             (b"t", "some of its targets are missing", 2),
+            // The first of two, of which the other is another name, and which waits.
+            (b"tQQQQQQQQQQQQQQQQ\0\0", "another name of is missing", 3),
             (b"u", "its slap is missing", 2),
             // A key, a lane, a doubt, a slap, a member and a post.
             (b"a", "table account-keys, key 6b", 6),

@@ -44,12 +44,13 @@ impl Checking<'_> {
             RelayRow::Outgoing { slap, row, .. } => {
                 first(self.is_of_account(row.account)?, || self.has_targets(*slap, row.targets))
             }
-            RelayRow::Targets { slap, index, .. } => {
-                let Some(slap) = self.kv.get(&keys::of(Table::Outgoing, &[slap.as_bytes()]))? else {
+            RelayRow::Targets { slap: id, index, row, .. } => {
+                let Some(slap) = self.kv.get(&keys::of(Table::Outgoing, &[id.as_bytes()]))? else {
                     return Ok(Some("its slap is missing"));
                 };
                 let slap: OutgoingSlap = codec::decode(Table::Outgoing, &slap)?;
-                Ok((*index >= slap.targets).then_some("its slap does not know of it"))
+                let known = (*index >= slap.targets).then_some("its slap does not know of it");
+                first(known, || self.is_sent(*id, row.same_as))
             }
             RelayRow::OutQueue { lane, slap, index, .. } => {
                 if !self.has(&keys::of(Table::Targets, &[slap.as_bytes(), &index.to_be_bytes()]))? {
@@ -65,6 +66,13 @@ impl Checking<'_> {
     fn is_of_account(&self, account: NameId) -> Finding {
         let is_there = self.has(&keys::of(Table::Accounts, &[account.as_bytes()]))?;
         Ok((!is_there).then_some(NO_ACCOUNT))
+    }
+
+    /// Whether the target is there that is sent something in place of another one, if there is such.
+    fn is_sent(&self, slap: SlapId, same_as: Option<u16>) -> Finding {
+        let Some(index) = same_as else { return Ok(None) };
+        let is_there = self.has(&keys::of(Table::Targets, &[slap.as_bytes(), &index.to_be_bytes()]))?;
+        Ok((!is_there).then_some("the target that it is another name of is missing"))
     }
 
     fn has_targets(&self, slap: SlapId, targets: u16) -> Finding {
