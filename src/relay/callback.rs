@@ -41,7 +41,9 @@ pub(super) enum Told {
     /// There is no request that could be made of it.
     Impossible,
     /// The site has as many requests under way as it may; none was made.
-    Crowded,
+    Crowded {
+        host: String,
+    },
     Later {
         wish: Option<Duration>,
         why: Why,
@@ -55,7 +57,7 @@ impl Told {
             Self::Refused => Forwarded::Refused,
             Self::Gone => Forwarded::Gone,
             Self::Impossible => Forwarded::Dropped,
-            Self::Crowded => Forwarded::Crowded,
+            Self::Crowded { .. } => Forwarded::Crowded,
             Self::Later { .. } => Forwarded::Later,
         }
     }
@@ -109,9 +111,12 @@ impl Relay {
     pub(super) async fn tell(&self, site: &Account, slap: &InboxSlap) -> Told {
         let request = request(site, slap, "slap", self.parts.salmon.forward_timeout);
         let Some((host, request)) = request else { return Told::Impossible };
-        let Some(_permit) = self.sites.try_enter(&host) else { return Told::Crowded };
+        let Some(permit) = self.sites.try_enter(&host) else { return Told::Crowded { host } };
         let result = self.parts.callbacks.send(request).await;
-        told(Outcome::of(result.as_ref(), self.parts.clock.now(), LONGEST_WISH))
+        drop(permit);
+        let now = self.parts.clock.now();
+        self.crowds.moments(&host, now).for_each(|at| self.forward_poke.early(at));
+        told(Outcome::of(result.as_ref(), now, LONGEST_WISH))
     }
 
     /// Asks a site to decide on a join. `None` if it does not answer in time.

@@ -14,8 +14,6 @@ use crate::{
     telemetry::Forwarded,
 };
 
-/// Until a lane for whose site there was no room is looked at again.
-const CROWDED: Duration = Duration::from_secs(2);
 /// Between tries once the schedule is over.
 const DAILY: Duration = Duration::from_hours(24);
 /// What failed together does not come back together.
@@ -68,10 +66,7 @@ impl Relay {
             Told::Taken | Told::Refused | Told::Gone | Told::Impossible => {
                 self.go_on(account, lane, Some(first)).await
             }
-            Told::Crowded => {
-                let state = self.crowded_out(state);
-                self.wait(first, state).await
-            }
+            Told::Crowded { host } => self.crowd(first, state, &host).await,
             Told::Later { wish, why } => {
                 let now = self.parts.clock.now();
                 if self.has_had_its_time(slap.received_at, now) {
@@ -86,10 +81,21 @@ impl Relay {
         }
     }
 
-    /// A lane for whose first there was no room.
-    pub(super) fn crowded_out(&self, state: LaneState) -> LaneState {
-        let due_at = self.parts.clock.now().after(self.parts.random.jitter(CROWDED, 0.5));
-        LaneState { due_at, ..state }
+    /// There was no room for the first of a lane: it comes when there is.
+    async fn crowd(&self, first: First, state: LaneState, host: &str) -> Result<(), StoreError> {
+        let now = self.parts.clock.now();
+        let mut due_at = state.due_at;
+        // What came early stays where it is.
+        if due_at <= now {
+            let host = Some(host).filter(|_| self.sites.free() > 0);
+            due_at = self.crowds.join(host, now, &self.parts.random);
+            self.wait(first, LaneState { due_at, ..state }).await?;
+        }
+        // Where the last request to it ended meanwhile, nobody saw this row then.
+        if self.sites.try_enter(host).is_some() {
+            self.forward_poke.early(due_at);
+        }
+        Ok(())
     }
 
     /// Whether what came at this moment has been tried for as long as anything is tried. Counted from when it came and not

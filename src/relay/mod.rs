@@ -15,7 +15,7 @@
 //! | `settle` | what it changes, in one commit |
 //! | `doubts` | slaps whose author's host cannot be asked yet |
 //! | `answer` | what a peer is answered |
-//! | `forward`, `callback` | verified slaps on their way to the site |
+//! | `forward`, `callback` | verified slaps on their way to the site; `crowds`: while there is no room for a request to it |
 //! | `groups`, `feeds` | who is in a group, and its feed; `deciding`: what the site is being asked |
 //! | `limits`, `sweep` | how much of one author; what is forgotten |
 //!
@@ -33,6 +33,7 @@ mod account_form;
 mod accounts;
 mod answer;
 mod callback;
+mod crowds;
 mod deciding;
 mod deliver;
 mod documents;
@@ -82,6 +83,7 @@ use crate::{
     store::{Locks, Store, StoreError},
     telemetry::Metrics,
 };
+use crowds::Crowds;
 use deciding::Deciding;
 use doubts::Doubts;
 use limits::Limits;
@@ -134,6 +136,8 @@ pub struct Relay {
     asking: Semaphore,
     /// Requests to sites.
     sites: Lanes,
+    /// Lanes for which there was no such request.
+    crowds: Crowds,
     /// Held while the feed of a group changes.
     feed_locks: Locks,
     forward_poke: Poke,
@@ -168,6 +172,7 @@ impl Relay {
             turns: Semaphore::new(at_once),
             asking: Semaphore::new(at_once),
             sites: Lanes::new(rules),
+            crowds: Crowds::default(),
             feed_locks: Locks::default(),
             forward_poke: Poke::new(),
             doubt_poke: Poke::new(),

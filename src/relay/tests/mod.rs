@@ -1,6 +1,7 @@
 //! What goes out, and what becomes of accounts, against a clock that is moved by hand and peers that do as they are told.
 
 mod accounts;
+mod forwarding;
 mod sending;
 mod sweeping;
 
