@@ -184,20 +184,35 @@ impl Relay {
         Ok(read.await?.map(|(slap, targets)| SlapView::new(id, slap, &targets)))
     }
 
-    /// The same as soon as something is known of every target, or when the time is over.
+    /// The same as soon as something is known of every target, or nothing more will be by the time that is over then.
     pub async fn verdicts(&self, id: SlapId, within: Duration) -> Result<Option<SlapView>, StoreError> {
         let now = Instant::now();
         let deadline = now.checked_add(within).unwrap_or(now);
+        let ends_at = self.parts.clock.now().after(within);
         loop {
             let mut news = std::pin::pin!(self.slap_news.notified());
             // Before the look: what happens in between is news as well.
             news.as_mut().enable();
             let view = self.slap(id).await?;
-            if view.as_ref().is_none_or(SlapView::is_answered) || timeout_at(deadline, news).await.is_err() {
+            if view.as_ref().is_none_or(SlapView::is_answered)
+                || self.parts.store.read(move |store| are_put_off(store, id, ends_at)).await?
+                || timeout_at(deadline, news).await.is_err()
+            {
                 return Ok(view);
             }
         }
     }
+}
+
+/// Whether all targets of which nothing is known wait for longer than until then, as for a host that is left alone.
+fn are_put_off(store: &Store, id: SlapId, until: Timestamp) -> Result<bool, StoreError> {
+    let targets = store.targets(id)?;
+    for target in targets.iter().filter(|target| target.is_queued() && target.tries.is_empty()) {
+        if store.out_lane(target.lane)?.is_none_or(|lane| lane.due_at <= until) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The target that is sent something in place of this one: this one, most often.

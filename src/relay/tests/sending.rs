@@ -108,6 +108,27 @@ async fn a_dead_host_is_left_alone_and_told_all_when_it_is_back() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_verdict_on_a_host_that_is_left_alone_for_longer() {
+    let scene = Scene::set().await;
+    scene.world.gives("dead.example", Err(SendError::Connect));
+    let to: Vec<_> = (0..40).map(|number| format!("salmon:https://dead.example/{number}")).collect();
+    scene.send(1, &to.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    scene.turn().await;
+    let slap = scene.send(2, &["salmon:https://dead.example/new", "salmon:https://alive.example/1"]).await;
+    scene.turn().await;
+    assert_eq!(scene.states(slap).await, [queued(0), ("delivered".to_owned(), 1)]);
+    let waited = async |within: u64| {
+        let before = tokio::time::Instant::now();
+        assert!(
+            !scene.relay.verdicts(slap, Duration::from_secs(within)).await.unwrap().unwrap().is_answered()
+        );
+        before.elapsed().as_secs()
+    };
+    // It is left alone for thirty seconds.
+    assert_eq!((waited(10).await, waited(40).await), (0, 40));
+}
+
 #[tokio::test]
 async fn what_waits_for_a_full_host_waits_in_memory_for_a_while() {
     let scene = Scene::set().await;
