@@ -37,6 +37,7 @@ pub(super) async fn build(around: Around<'_>) -> Result<Arc<Relay>> {
         store: store.clone(),
         transport: fetches,
         clock: Arc::clone(&seams.clock),
+        breaker,
         rules: lookup_rules(config),
     });
     let relay = Relay::new(relay::Parts {

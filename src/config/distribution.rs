@@ -109,7 +109,8 @@ pub enum FirstDelivery {
 pub struct HostsConfig {
     /// Requests under way at once to one host.
     pub connections: usize,
-    /// The fraction of failures above which the breaker opens, of deliveries and of slaps each; above 0, at most 1.
+    /// The fraction of failures above which the breaker opens, of deliveries, of slaps and of look-ups each; above 0, at
+    /// most 1.
     pub breaker_failures: f64,
     /// Over which time failures are counted.
     #[serde(deserialize_with = "units::span")]

@@ -153,6 +153,7 @@ impl Scene {
             store: store.clone(),
             transport: self.world.clone(),
             clock: clock.clone(),
+            breaker: BreakerRules::default(),
             rules: lookup::Rules::default(),
         });
         let parts = Parts {

@@ -26,6 +26,8 @@ pub(super) struct Errand<'a> {
     /// A step failed that may succeed later.
     may_pass: bool,
     is_crowded: bool,
+    /// Whether the host of the name was there, which is asked first; nothing, if nobody was asked.
+    pub(super) is_there: Option<bool>,
 }
 
 /// A document and where it came from in the end.
@@ -47,7 +49,15 @@ pub(super) enum Gone {
 
 impl<'a> Errand<'a> {
     pub(super) fn new(lookup: &'a Lookup, is_own: bool) -> Self {
-        Self { lookup, is_own, counted: Vec::new(), left: MOST_REQUESTS, may_pass: false, is_crowded: false }
+        Self {
+            lookup,
+            is_own,
+            counted: Vec::new(),
+            left: MOST_REQUESTS,
+            may_pass: false,
+            is_crowded: false,
+            is_there: None,
+        }
     }
 
     pub(super) fn rules(&self) -> &'a Rules {
@@ -66,7 +76,15 @@ impl<'a> Errand<'a> {
     pub(super) async fn get(&mut self, mut url: Url, accept: &'static str) -> Result<Page, Gone> {
         for _hop in 0..=REDIRECTS {
             let request = self.request(&url, accept).ok_or(Gone::Unclear)?;
-            let answer = match self.lookup.parts.transport.send(request).await {
+            let is_first = self.is_there.is_none();
+            // Also if this is cut off.
+            self.is_there.get_or_insert(false);
+            let sent = self.lookup.parts.transport.send(request).await;
+            if is_first {
+                self.is_there =
+                    Some(matches!(sent, Ok(_) | Err(SendError::Refused(_) | SendError::TooLarge)));
+            }
+            let answer = match sent {
                 Ok(answer) => answer,
                 Err(SendError::Refused(_) | SendError::TooLarge) => return Err(Gone::Unclear),
                 Err(_) => return Err(self.later()),

@@ -12,6 +12,8 @@
 //!   and out of turn once in ten minutes.
 //! - Neither those who make us ask nor those who are asked can be the occasion of more than so many look-ups a minute, and
 //!   of those at a time a client has its share. What our own sites send waits behind none of them, and is counted apart.
+//! - A host that is not there is left alone for a while. Whether it is, only its own well-known address says, which is asked
+//!   first, and any answer will do: else anybody could have a host left alone by naming what is slow there or fails.
 //! - Errors and logs have no body, no address and no path in them.
 //!
 //! | File | What |
@@ -44,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Clock, Timestamp},
-    outbound::{LaneRules, Lanes, Permit, Transport},
+    outbound::{BreakerRules, Breakers, Gate, LaneRules, Lanes, Permit, Transport},
     salmon::{Descriptor, Identity},
     store::{KnownDescriptor, Store},
 };
@@ -101,6 +103,8 @@ pub struct Parts {
     /// With the guard for fetches in it.
     pub transport: Arc<dyn Transport>,
     pub clock: Arc<dyn Clock>,
+    /// When a host is left alone.
+    pub breaker: BreakerRules,
     pub rules: Rules,
 }
 
@@ -109,6 +113,7 @@ pub struct Parts {
 pub struct Lookup {
     parts: Parts,
     limits: Limits,
+    breakers: Breakers,
     known: Known,
     endpoints: Endpoints,
     under_way: Joined<Result<KnownDescriptor, Miss>>,
@@ -182,6 +187,7 @@ impl Lookup {
         let total = parts.rules.concurrency;
         Arc::new(Self {
             limits: Limits::new(parts.rules.lookups_per_minute),
+            breakers: Breakers::new(parts.breaker),
             known: Known::new(parts.store.clone()),
             endpoints: Endpoints::default(),
             under_way: Joined::default(),
@@ -285,18 +291,26 @@ impl Lookup {
         known: Option<&KnownDescriptor>,
         turn: Turn,
     ) -> Result<KnownDescriptor, Miss> {
-        let before = self.deadline();
+        let (before, now) = (self.deadline(), self.parts.clock.now());
+        if matches!(self.breakers.ask(identity.host(), now), Gate::Wait(_)) {
+            self.known.failed(identity.id(), Miss::Later, now);
+            return Err(Miss::Later);
+        }
         let refreshed_at = match turn {
             Turn::Due => known.and_then(|known| known.refreshed_at),
-            Turn::Out => Some(self.parts.clock.now()),
+            Turn::Out => Some(now),
         };
         // Before its host is asked, or one that does not answer would be asked for every slap; and not before it is sure to
         // be asked, or the one look of ten minutes would be spent on nothing.
         if let Some(known) = known.filter(|known| known.refreshed_at != refreshed_at) {
             self.known.put(identity, KnownDescriptor { refreshed_at, ..known.clone() }).await;
         }
-        let found = timeout_at(before, Errand::new(self, asking.is_none()).descriptor(identity)).await;
+        let mut errand = Errand::new(self, asking.is_none());
+        let found = timeout_at(before, errand.descriptor(identity)).await;
         let now = self.parts.clock.now();
+        if let Some(is_there) = errand.is_there {
+            self.breakers.report(identity.host(), now, is_there);
+        }
         match found.unwrap_or(Err(Miss::Later)) {
             Ok(descriptor) => {
                 let fetched = KnownDescriptor { descriptor, fetched_at: now, refreshed_at };

@@ -31,7 +31,7 @@ enum HostMeta {
 
 impl Errand<'_> {
     /// What the host of a name says of it.
-    pub(super) async fn descriptor(mut self, name: &Identity) -> Result<Descriptor, Miss> {
+    pub(super) async fn descriptor(&mut self, name: &Identity) -> Result<Descriptor, Miss> {
         match self.steps(name).await {
             // One that is too large to be kept is as good as none.
             Some(descriptor) => descriptor.condensed().ok_or(Miss::Nothing),

@@ -246,6 +246,7 @@ async fn built(
         store: store.clone(),
         transport: world.clone(),
         clock: clock.clone(),
+        breaker: BreakerRules::default(),
         rules: lookup::Rules::default(),
     });
     let parts = Parts {

@@ -224,3 +224,36 @@ async fn what_is_too_old_to_be_of_use_is_forgotten() {
     assert_eq!(scene.store.descriptor(name(BOB).id()).unwrap(), None);
     assert!(scene.store.descriptor(name("a@one.example").id()).unwrap().is_some());
 }
+
+#[tokio::test]
+async fn a_host_that_is_not_there_is_left_alone_whoever_is_named_and_one_that_answers_is_not() {
+    let page = |number: u32| {
+        format!("https://bob.example/.well-known/webfinger?resource=acct%3A{number}%40bob.example")
+    };
+    let find = async |scene: &Scene, number: u32| scene.find(&format!("acct:{number}@bob.example")).await;
+    for given in [Ok(answer(500, "")), Ok(answer(404, "")), Ok(answer(200, "<")), Err(SendError::TooLarge)] {
+        let scene = Scene::usual();
+        for number in 0..25 {
+            scene.gives(&page(number), given.clone());
+            assert!(find(&scene, number).await.is_err());
+        }
+        scene.asked();
+        assert!(find(&scene, 99).await.is_err());
+        assert!(!scene.asked().is_empty(), "{given:?}");
+    }
+    let scene = Scene::usual();
+    for number in 0..20 {
+        scene.gives(&page(number), Err(SendError::Timeout));
+        assert_eq!(find(&scene, number).await, Err(LookupError::Later));
+    }
+    scene.asked();
+    scene.says(FINGER, &jrd(&[BOB]));
+    assert_eq!(scene.find(BOB).await, Err(LookupError::Later));
+    assert_eq!(scene.asked(), [""; 0]);
+    // Others are asked, and it is as well when its pause is over.
+    let alice = "https://alice.example/.well-known/webfinger?resource=acct%3Aalice%40alice.example";
+    scene.says(alice, &jrd(&["acct:alice@alice.example"]));
+    assert!(scene.find("acct:alice@alice.example").await.is_ok());
+    scene.clock.advance(Duration::from_mins(1));
+    assert!(scene.find(BOB).await.is_ok());
+}

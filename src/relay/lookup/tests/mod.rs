@@ -77,6 +77,7 @@ impl Scene {
             store: store.clone(),
             transport: world.clone(),
             clock: clock.clone(),
+            breaker: BreakerRules::default(),
             rules,
         });
         Self { _home: home, store, world, clock, lookup }
@@ -304,6 +305,7 @@ async fn a_descriptor_is_good_for_a_day_and_for_a_week_while_the_host_is_down_al
         store: scene.store.clone(),
         transport: scene.world.clone(),
         clock: scene.clock.clone(),
+        breaker: BreakerRules::default(),
         rules: parts.rules.clone(),
     });
     let found = again.find(&name(BOB), "").await.unwrap();
