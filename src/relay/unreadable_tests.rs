@@ -1,6 +1,10 @@
 //! Rows that cannot be read, or that nobody knows of: each lane goes on.
 
-use std::sync::atomic::Ordering;
+use std::{
+    pin::{Pin, pin},
+    sync::atomic::Ordering,
+    task::Poll,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -265,4 +269,29 @@ async fn a_doubt_that_has_a_row_and_no_place_is_looked_at_all_the_same() {
         Arc::clone(&work).run(due).await.unwrap();
     }
     assert_eq!(scene.store.count_doubts().unwrap(), 0);
+}
+
+async fn is_waiting<F: Future>(future: &mut Pin<&mut F>) -> bool {
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+}
+
+#[tokio::test]
+async fn a_doubt_whose_turn_comes_while_it_is_put_off_has_its_turn() {
+    let scene = Scene::set().await;
+    let work = Arc::new(LookingAgain(scene.relay().await));
+    let due = |id: u8| scene.due(DueKind::Doubt).into_iter().find(|due| due.id() == Some([id; 16]));
+    let (first, second) = (due(1).unwrap(), due(2).unwrap());
+    let store = &scene.store;
+    let held = store.lane_locks().write(&[2; 16]).await;
+    let mut looks = pin!(Arc::clone(&work).run(second));
+    assert!(is_waiting(&mut looks).await, "for its place to be looked at");
+    let mut next = pin!(store.lane_locks().write(&[2; 16]));
+    assert!(is_waiting(&mut next).await);
+    drop(held);
+    assert!(is_waiting(&mut looks).await, "it has seen that it is not the first, and is to be put off");
+    let held = next.await;
+    Arc::clone(&work).run(first).await.unwrap();
+    drop(held);
+    looks.await.unwrap();
+    assert!(due(1).is_none() && due(2).is_some());
 }
