@@ -180,7 +180,8 @@ impl Distribution {
             last: setback.last,
             ..old
         };
-        store.commit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;
+        let put = store.submit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;
+        put.on_disk().await?;
         self.poke.due(backlog.due_at);
         Ok(())
     }
