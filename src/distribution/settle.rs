@@ -232,26 +232,30 @@ impl Distribution {
         let store = &self.parts.store;
         let now = self.parts.clock.now();
         let from_seq = through.saturating_add(1);
-        let backlog = if through < store.head(pair.topic)? {
+        let left = if through < store.head(pair.topic)? {
             // What it waited for is over: from here on it is a backlog like any other.
             let since = if old.last == LastOutcome::Ahead { now } else { old.since };
-            Backlog { from_seq, due_at: now, since, ..new }
+            Some(Backlog { from_seq, due_at: now, since, ..new })
         } else if old.passed < through && store.next_fanout(pair.topic)?.is_some_and(|id| id.seq <= through) {
             // Without a row that fan-out would send it again, and what is older after what is newer. How long the others
             // take nobody knows: it is looked at again when it has waited for as long again.
             let since = if old.last == LastOutcome::Ahead { old.since } else { now };
             let pause = now.since(since).clamp(SOONEST, LATEST);
             let due_at = now.after(self.parts.random.jitter(pause, 0.2));
-            Backlog { from_seq, due_at, since, last: LastOutcome::Ahead, ..new }
+            Some(Backlog { from_seq, due_at, since, last: LastOutcome::Ahead, ..new })
         } else {
-            let settled = store.submit(Record::BacklogSettled { pair, was: old.due_at }.into()).await?;
-            drop(head);
-            return settled.on_disk().await;
+            None
         };
-        let moved = store.submit(Record::BacklogPut { pair, backlog, was: Some(old.due_at) }.into()).await?;
+        let record = match left {
+            Some(backlog) => Record::BacklogPut { pair, backlog, was: Some(old.due_at) },
+            None => Record::BacklogSettled { pair, was: old.due_at },
+        };
+        let submitted = store.submit(record.into()).await?;
         drop(head);
-        moved.on_disk().await?;
-        self.poke.due(backlog.due_at);
+        submitted.on_disk().await?;
+        if let Some(backlog) = left {
+            self.poke.due(backlog.due_at);
+        }
         Ok(())
     }
 
