@@ -5,7 +5,7 @@
 
 use super::{
     super::{
-        DueKind, codec,
+        DueKind, StoreError, codec,
         keys::{self, Table},
         verify::{Checking, Finding},
     },
@@ -53,7 +53,7 @@ impl Checking<'_> {
                 first(known, || self.is_sent(*id, row.same_as))
             }
             RelayRow::OutQueue { lane, slap, index, .. } => {
-                if !self.has(&keys::of(Table::Targets, &[slap.as_bytes(), &index.to_be_bytes()]))? {
+                if !self.has_target(*slap, *index)? {
                     return Ok(Some("what waits there is missing"));
                 }
                 Ok((!self.has(&keys::of(Table::OutLanes, &[lane]))?).then_some(NO_LANE))
@@ -71,8 +71,11 @@ impl Checking<'_> {
     /// Whether the target is there that is sent something in place of another one, if there is such.
     fn is_sent(&self, slap: SlapId, same_as: Option<u16>) -> Finding {
         let Some(index) = same_as else { return Ok(None) };
-        let is_there = self.has(&keys::of(Table::Targets, &[slap.as_bytes(), &index.to_be_bytes()]))?;
-        Ok((!is_there).then_some("the target that it is another name of is missing"))
+        Ok((!self.has_target(slap, index)?).then_some("the target that it is another name of is missing"))
+    }
+
+    fn has_target(&self, slap: SlapId, index: u16) -> Result<bool, StoreError> {
+        self.has(&keys::of(Table::Targets, &[slap.as_bytes(), &index.to_be_bytes()]))
     }
 
     fn has_targets(&self, slap: SlapId, targets: u16) -> Finding {
